@@ -1,0 +1,1109 @@
+"""YOLOv2 from scratch in TensorFlow 2: the code that the six notebooks share.
+
+Ordered as the series is: settings and artifacts, 1 anchors, 2 encoding, 3 model, 4 loss,
+5 training, 6 inference. Each notebook explains its part with plain loops first and then proves
+that the vectorised version here gives the same numbers.
+
+Conventions, everywhere: images are RGB; boxes are xmin, ymin, xmax, ymax; anchors are (k, 2) widths
+and heights as fractions of the image; `fractions` are continuous coordinates from 0 to 1.
+B images, a G x G grid, A anchors, C classes. "Darknet" is the original code, "paper" arXiv 1612.08242.
+"""
+
+import contextlib
+import hashlib
+import json
+import math
+import os
+import time
+import zipfile
+from collections import namedtuple
+from dataclasses import dataclass, fields
+from pathlib import Path
+
+# Before TensorFlow is imported: no C++ chatter, and results that repeat. oneDNN doubles the speed
+# of training on a CPU but sums in another order; `make run` turns it on.
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
+
+import cv2
+import defusedxml
+import defusedxml.ElementTree
+import numpy as np
+
+
+@contextlib.contextmanager
+def _quiet_stderr():
+    """No lines from C++ on standard error: TensorFlow writes some before its own log level acts."""
+    saved, null = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(null, 2)
+    try:
+        yield
+    finally:
+        os.dup2(saved, 2)
+        os.close(saved)
+        os.close(null)
+
+
+with _quiet_stderr():
+    import keras
+    import tensorflow as tf
+
+    tf.config.list_physical_devices()  # looks for a GPU now, and complains now when there is none
+
+REPOSITORY = "yolov2-from-scratch/yolov2-from-scratch"  # owner/name: badges, bootstrap cells and README use it
+ROOT = Path(__file__).resolve().parent
+
+CLASSES = (
+    "aeroplane", "bicycle", "bird", "boat", "bottle", "bus", "car", "cat", "chair", "cow",
+    "diningtable", "dog", "horse", "motorbike", "person", "pottedplant", "sheep", "sofa", "train", "tvmonitor",
+)  # fmt: skip
+MAX_BOXES = 50  # the series' buffer of true boxes per image
+
+
+# ------------------------------------------------------------------------------------------------
+# Settings and artifacts
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What a notebook runs with: a profile's numbers, changed by the environment (see `load_settings`)."""
+
+    profile: str
+    voc_dir: Path
+    artifacts: Path
+    width: float  # of the network's layers, 1 = the paper's
+    train_sizes: tuple  # image sides in pixels that training chooses from
+    image_size: int  # image side in pixels for validation and test
+    batch_size: int
+    pretrain_epochs: int  # over crops of the training objects, at `crop_size`
+    crop_size: int
+    epochs: int
+    learning_rate: float  # the highest of the schedule
+    seed: int = 0
+
+    def table(self):
+        """The settings as lines of text, paths relative to the repository."""
+        rows = [(field.name, getattr(self, field.name)) for field in fields(self)]
+        return "\n".join(f"{name:<16} {_short(value) if isinstance(value, Path) else value}" for name, value in rows)
+
+
+PROFILES = {
+    "tiny": dict(
+        width=0.25, train_sizes=(224, 256, 288), image_size=288, batch_size=16,
+        pretrain_epochs=4, crop_size=96, epochs=16, learning_rate=4e-3,
+    ),
+    "full": dict(
+        width=1.0, train_sizes=tuple(range(320, 609, 32)), image_size=416, batch_size=16,
+        pretrain_epochs=0, crop_size=224, epochs=160, learning_rate=1e-3,
+    ),
+}  # fmt: skip
+
+
+def load_settings():
+    """Settings from the environment: YOLO_PROFILE (tiny or full), VOC_DIR, YOLO_ARTIFACTS, YOLO_EPOCHS.
+
+    Raises ValueError with one line for a value that cannot be used.
+    """
+    profile = os.environ.get("YOLO_PROFILE", "tiny")
+    if profile not in PROFILES:
+        raise ValueError(f"YOLO_PROFILE={profile}: choose one of {', '.join(PROFILES)}")
+    data = ROOT / "data"
+    voc_dir = Path(os.environ.get("VOC_DIR") or data / {"tiny": "mini_voc", "full": "VOCdevkit/VOC2012"}[profile])
+    if not (voc_dir / "Annotations").is_dir():
+        raise ValueError(f"VOC_DIR={_short(voc_dir)}: no folder Annotations there; give a folder like VOCdevkit/VOC2012")
+    numbers = dict(PROFILES[profile])
+    if epochs := os.environ.get("YOLO_EPOCHS"):
+        if not epochs.isdigit() or int(epochs) < 1:
+            raise ValueError(f"YOLO_EPOCHS={epochs}: give a whole number from 1")
+        numbers["epochs"] = int(epochs)
+        numbers["pretrain_epochs"] = min(numbers["pretrain_epochs"], int(epochs))
+    artifacts = Path(os.environ.get("YOLO_ARTIFACTS") or data / "artifacts")
+    return Settings(profile=profile, voc_dir=voc_dir.resolve(), artifacts=artifacts.resolve(), **numbers)
+
+
+def _short(path):
+    path = Path(path).resolve()
+    return path.relative_to(ROOT).as_posix() if path.is_relative_to(ROOT) else str(path)
+
+
+def fingerprint(annotations):
+    """A short text that names the data an artifact was made from: number of images and a hash of their boxes."""
+    digest = hashlib.sha256()
+    for annotation in annotations:
+        digest.update(f"{annotation.filename} {annotation.boxes.tolist()} {annotation.labels.tolist()}".encode())
+    return f"{len(annotations)} images {digest.hexdigest()[:12]}"
+
+
+def find_artifact(settings, name, maker, data):
+    """Path of an artifact: from the artifacts folder, else the committed copy in data/reference.
+
+    name: file name, .json or .npz. maker: the notebook that makes it. data: `fingerprint` that its
+    `made_from["data"]` must equal. Prints which one is taken. Raises FileNotFoundError (nothing that fits)
+    or ValueError (cut short), each in one line with the cure.
+    """
+    others = []
+    for folder, label in ((settings.artifacts, "this run's artifacts"), (ROOT / "data/reference", "data/reference")):
+        path = folder / name
+        if path.exists():
+            if read_artifact(path)["made_from"].get("data") == data:
+                print(f"{name}: from {label}")
+                return path
+            others.append(_short(path))
+    made = f" ({' and '.join(others)}: made from other data)" if others else ""
+    raise FileNotFoundError(f"{name} for this data is missing{made}: run notebook {maker} first")
+
+
+def read_artifact(path):
+    """Contents of a .json or .npz artifact as a dict; ValueError in one line when it cannot be read."""
+    path = Path(path)
+    try:
+        if path.suffix == ".json":
+            content = json.loads(path.read_text())
+        else:
+            with np.load(path, allow_pickle=False) as arrays:
+                content = dict(arrays)
+            content["made_from"] = json.loads(str(content["made_from"]))
+        content["made_from"].get("data")
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, EOFError, zipfile.BadZipFile) as error:
+        raise ValueError(f"{_short(path)}: not a whole artifact ({type(error).__name__}); delete it and make it again") from error
+    return content
+
+
+def write_artifact(path, content, made_from):
+    """Write a .json or .npz artifact whole or not at all: to a temporary file beside it, then renamed."""
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{os.getpid()}-{path.name}")
+    try:
+        if path.suffix == ".json":
+            temporary.write_text(json.dumps({**content, "made_from": made_from}, indent=1) + "\n")
+        else:
+            np.savez(temporary, **content, made_from=json.dumps(made_from))
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+    return path
+
+
+# ------------------------------------------------------------------------------------------------
+# 1 Annotations and anchors
+
+Annotation = namedtuple("Annotation", "filename width height boxes labels difficult truncated image_path")
+Annotation.__doc__ = """One image's annotation: `boxes` (n, 4) float, the XML's own 1-based inclusive pixels;
+`labels` (n,) class numbers; `difficult`, `truncated` (n,) bool; `image_path` where the photo should lie."""
+
+
+def read_annotation(path, classes=CLASSES):
+    """Read one Pascal VOC XML file as an `Annotation`.
+
+    Only <object> elements directly below the root count (a person's <part> boxes do not); missing
+    optional elements mean 0. Raises ValueError with one line (file, cause, cure).
+    """
+    path = Path(path)
+    try:
+        root = defusedxml.ElementTree.parse(path, forbid_dtd=True).getroot()
+    except defusedxml.DefusedXmlException as error:
+        raise ValueError(f"{path}: declares entities or a document type, which no annotation needs; do not use it") from error
+    except (defusedxml.ElementTree.ParseError, ValueError, LookupError) as error:
+        raise ValueError(f"{path}: not well-formed XML ({error}); export it again") from error
+    try:
+        width, height = (int(float(root.findtext(f"size/{side}"))) for side in ("width", "height"))
+    except (TypeError, ValueError, OverflowError):
+        width = height = 0
+    if width < 1 or height < 1:
+        raise ValueError(f"{path}: no usable <size> with <width> and <height>; add the photo's size in pixels")
+    objects = [_read_object(element, path, width, height, classes) for element in root.findall("object")]
+    boxes, labels, difficult, truncated = zip(*objects, strict=True) if objects else ([], [], [], [])
+    filename = Path((root.findtext("filename") or "").strip()).name or f"{path.stem}.jpg"
+    return Annotation(
+        filename, width, height, np.array(boxes, float).reshape(-1, 4), np.array(labels, int),
+        np.array(difficult, bool), np.array(truncated, bool), path.parent.parent / "JPEGImages" / filename,
+    )  # fmt: skip
+
+
+def _read_object(element, path, width, height, classes):
+    name = (element.findtext("name") or "").strip()
+    if name not in classes:
+        raise ValueError(f"{path}: unknown class '{name}'; correct it or pass classes=(...) with your own names")
+    try:
+        box = [float(element.findtext(f"bndbox/{side}")) for side in ("xmin", "ymin", "xmax", "ymax")]
+    except (TypeError, ValueError):
+        raise ValueError(f"{path}: a {name} without four numbers in <bndbox>; correct or remove the object") from None
+    xmin, ymin, xmax, ymax = box
+    if not (xmin < xmax and ymin < ymax):
+        raise ValueError(f"{path}: {name} box {box} is empty or inverted; xmin < xmax and ymin < ymax are needed")
+    # one pixel of grace: tools that count from 0 write 0, some write width + 1
+    if xmin < 0 or ymin < 0 or xmax > width + 1 or ymax > height + 1:
+        raise ValueError(f"{path}: {name} box {box} lies outside of the {width} x {height} image; clip it")
+    box = [max(xmin, 1.0), max(ymin, 1.0), min(xmax, float(width)), min(ymax, float(height))]
+    flags = [(element.findtext(flag) or "0").strip() not in ("", "0") for flag in ("difficult", "truncated")]
+    return box, classes.index(name), *flags
+
+
+def load_split(voc_dir, split, classes=CLASSES):
+    """The annotations of ImageSets/Main/<split>.txt, in the list's order; `trainval` falls back to train + val.
+
+    Needs only XML, no photos. Raises FileNotFoundError or ValueError in one line.
+    """
+    lists = Path(voc_dir) / "ImageSets" / "Main"
+    file = lists / f"{split}.txt"
+    if split == "trainval" and not file.exists():
+        return load_split(voc_dir, "train", classes) + load_split(voc_dir, "val", classes)
+    if not file.exists():
+        found = ", ".join(sorted(path.stem for path in lists.glob("*.txt"))) or "none"
+        raise FileNotFoundError(f"{file}: no such split; found here: {found}")
+    names = [line.split()[0] for line in file.read_text().splitlines() if line.strip()]
+    if not names:
+        raise ValueError(f"{file}: names no image; add one name a line")
+    paths = [Path(voc_dir) / "Annotations" / f"{name}.xml" for name in names]
+    if missing := [path for path in paths if not path.exists()]:
+        raise FileNotFoundError(f"{file}: names {missing[0].stem}, but {missing[0]} does not exist ({len(missing)} such names)")
+    return [read_annotation(path, classes) for path in paths]
+
+
+Splits = namedtuple("Splits", "train validation test test_name")
+
+
+def load_splits(voc_dir, classes=CLASSES):
+    """Training, validation (what training chooses by) and test annotations, and the test split's name.
+
+    With a test list: train, val, test. Without (VOC2012): val is the test, and every tenth training image
+    becomes the validation set, so that nothing is chosen by what is reported.
+    """
+    if (Path(voc_dir) / "ImageSets/Main/test.txt").exists():
+        return Splits(*(load_split(voc_dir, split, classes) for split in ("train", "val", "test")), "test")
+    train = load_split(voc_dir, "train", classes)
+    return Splits([a for i, a in enumerate(train) if i % 10], train[::10], load_split(voc_dir, "val", classes), "val")
+
+
+def box_fractions(annotation):
+    """(n, 4) float32 boxes as fractions: the 1-based inclusive pixels xmin..xmax cover (xmin-1)/W to xmax/W."""
+    scale = np.array([annotation.width, annotation.height] * 2)
+    return ((annotation.boxes - [1, 1, 0, 0]) / scale).astype(np.float32)
+
+
+def box_sizes(annotations):
+    """(n, 2) widths and heights as fractions of all boxes that are not difficult: what anchors are clustered from."""
+    boxes = [box_fractions(annotation)[~annotation.difficult] for annotation in annotations]
+    boxes = np.concatenate([np.zeros((0, 4), np.float32), *boxes])
+    return (boxes[:, 2:] - boxes[:, :2]).astype(float)
+
+
+def iou_wh(sizes, anchors):
+    """(n, k) IoU of n boxes and k anchors that share their centre: only widths and heights count (paper, section 2)."""
+    sizes, anchors = np.asarray(sizes), np.asarray(anchors)
+    overlap = np.minimum(sizes[:, None, 0], anchors[:, 0]) * np.minimum(sizes[:, None, 1], anchors[:, 1])
+    return overlap / (np.prod(sizes, axis=1)[:, None] + np.prod(anchors, axis=1) - overlap)
+
+
+def kmeans_anchors(sizes, k, *, seed=0, restarts=5):
+    """k anchors by k-means with the distance 1 - IoU (paper, section 2): the best of several random starts.
+
+    sizes: (n, 2) fractions. Returns anchors (k, 2) sorted by area, and the boxes' mean IoU with their nearest.
+    A cluster that loses all its boxes starts again from the box that is served worst.
+    Raises ValueError when there are fewer different sizes than anchors.
+    """
+    sizes = np.asarray(sizes, float)
+    if len(distinct := np.unique(sizes, axis=0)) < k:
+        raise ValueError(f"{k} anchors need as many different box sizes, there are {len(distinct)}: choose a smaller k")
+    rng = np.random.default_rng(seed)
+    results = [_kmeans_run(sizes, distinct[rng.choice(len(distinct), k, replace=False)]) for _ in range(restarts)]
+    anchors, mean_iou = max(results, key=lambda result: result[1])
+    return anchors[np.argsort(np.prod(anchors, axis=1))], float(mean_iou)
+
+
+def _kmeans_run(sizes, anchors, max_iterations=300):
+    nearest = None
+    for _ in range(max_iterations):
+        ious = iou_wh(sizes, anchors)
+        previous, nearest = nearest, ious.argmax(axis=1)
+        if previous is not None and (nearest == previous).all():
+            break
+        counts = np.bincount(nearest, minlength=len(anchors))
+        sums = np.stack([np.bincount(nearest, sizes[:, side], len(anchors)) for side in (0, 1)], axis=1)
+        anchors = sums / np.maximum(counts, 1)[:, None]
+        if (empty := np.flatnonzero(counts == 0)).size:
+            anchors[empty] = sizes[ious.max(axis=1).argsort(kind="stable")[: len(empty)]]
+            nearest = None
+    return anchors, iou_wh(sizes, anchors).max(axis=1).mean()
+
+
+# ------------------------------------------------------------------------------------------------
+# 2 Encoding and the input pipeline
+
+
+def encode_boxes(boxes, labels, anchors, grid_size, num_classes=20):
+    """What the network should answer for one image, as two float32 tensors in grid units.
+
+    boxes: (n, 4) fractions; labels: (n,) class numbers; anchors: (A, 2) fractions.
+    y (G, G, A, 5 + C): centre x, y, width, height, 1, one-hot class at each box's cell (floor of its centre)
+    and best anchor (largest `iou_wh`, first wins ties); zeros elsewhere. Of two boxes in one cell and anchor
+    the last wins whole, as in Darknet. true_boxes (1, 1, 1, 50, 4): all boxes, zero-padded; of more than 50
+    the 50 largest, in their order.
+    """
+    boxes, labels = tf.cast(tf.reshape(boxes, (-1, 4)), tf.float32), tf.cast(tf.reshape(labels, (-1,)), tf.int32)
+    anchors, cells = tf.cast(anchors, tf.float32), tf.cast(grid_size, tf.float32)
+    sizes = boxes[:, 2:] - boxes[:, :2]
+    grid_boxes = tf.concat([(boxes[:, :2] + boxes[:, 2:]) / 2 * cells, sizes * cells], axis=1)
+    column_row = tf.minimum(tf.cast(grid_boxes[:, :2], tf.int32), grid_size - 1)
+    slots = tf.stack([column_row[:, 1], column_row[:, 0], _best_anchor(sizes, anchors)], axis=1)
+    rows = tf.concat([grid_boxes, tf.ones_like(grid_boxes[:, :1]), tf.one_hot(labels, num_classes)], axis=1)
+    # a slot that a later box takes again is dropped here: scattering has no defined order
+    same = tf.reduce_all(slots[:, None] == slots[None], axis=2)
+    wins = ~tf.reduce_any(tf.linalg.band_part(same, 0, -1) & ~tf.eye(tf.shape(same)[0], dtype=tf.bool), axis=1)
+    shape = (grid_size, grid_size, anchors.shape[0], 5 + num_classes)
+    y = tf.scatter_nd(tf.boolean_mask(slots, wins), tf.boolean_mask(rows, wins), shape)
+
+    count = tf.minimum(tf.shape(boxes)[0], MAX_BOXES)
+    largest = tf.sort(tf.math.top_k(sizes[:, 0] * sizes[:, 1], count).indices)
+    true_boxes = tf.pad(tf.gather(grid_boxes, largest), [[0, MAX_BOXES - count], [0, 0]])
+    return y, tf.reshape(true_boxes, (1, 1, 1, MAX_BOXES, 4))
+
+
+def _best_anchor(sizes, anchors):
+    overlap = tf.reduce_prod(tf.minimum(sizes[:, None], anchors), axis=2)
+    union = sizes[:, None, 0] * sizes[:, None, 1] + anchors[:, 0] * anchors[:, 1] - overlap
+    return tf.argmax(overlap / union, axis=1, output_type=tf.int32)
+
+
+def check_images(annotations):
+    """Find missing, empty and cut-off photos before hours of training do: one line that names the first.
+
+    Raises FileNotFoundError or ValueError.
+    """
+    for annotation in annotations:
+        path = annotation.image_path
+        if not path.exists():
+            raise FileNotFoundError(f"{path}: the photo is missing; add it or take {path.stem} out of the split list")
+        content = path.read_bytes()
+        # a whole JPEG ends with its end marker; anything else is decoded to be sure
+        if not (content[:2] == b"\xff\xd8" and content[-2:] == b"\xff\xd9") or len(content) < 64:
+            try:
+                tf.io.decode_jpeg(content, channels=3)
+            except tf.errors.OpError:
+                raise ValueError(f"{path}: empty, cut off or not a JPEG image; fetch it again") from None
+
+
+def make_dataset(
+    annotations, anchors, *, image_size, batch_size, training, seed, epoch=0, num_epochs=1, num_classes=20, augment=True
+):
+    """A `tf.data.Dataset` of (images (B, S, S, 3) float32 in [0, 1], (y (B, G, G, A, 5+C), true_boxes (B, 1, 1, 1, 50, 4))).
+
+    Photos are stretched to S x S as in the series; difficult objects are left out as in Darknet.
+    training=True: images in a new order each epoch, filled up to whole batches, augmented; image_size may be
+    several sides, of which another is drawn every 10 batches (paper, "Multi-Scale Training"). Everything
+    random follows from (seed, epoch, place in the epoch) alone, so a run can be taken up again at any epoch.
+    training=False: in the given order, nothing random, the last batch may be smaller.
+    """
+    check_images(annotations)
+    paths = tf.constant([str(annotation.image_path) for annotation in annotations])
+    boxes, labels = _padded_boxes(annotations)
+    sides = tf.constant(np.atleast_1d(image_size), tf.int32)
+
+    def example(epoch, place, index):
+        keep = labels[index] >= 0
+        true, classes = tf.boolean_mask(boxes[index], keep), tf.boolean_mask(labels[index], keep)
+        photo = decode_photo(paths[index])
+        side = _side_of_batch(sides, seed, epoch, place // batch_size, len(annotations), batch_size)
+        if training and augment:
+            image, true, kept = _augmented(photo, true, side, tf.stack([seed, epoch * 10**6 + place]))
+            classes = tf.boolean_mask(classes, kept)
+        else:
+            image = view(photo, tf.constant([0.0, 0.0, 1.0, 1.0]), side)
+        y, true_boxes = encode_boxes(true, classes, anchors, side // 32, num_classes)
+        return image, (y, true_boxes)
+
+    dataset = tf.data.Dataset.range(epoch, epoch + num_epochs).flat_map(
+        lambda e: _epoch_places(e, len(annotations), batch_size, seed, training)
+    )
+    dataset = dataset.map(example, num_parallel_calls=tf.data.AUTOTUNE)
+    return dataset.batch(batch_size, drop_remainder=training).prefetch(2)
+
+
+def epoch_order(count, batch_size, seed, epoch):
+    """Image numbers of one training epoch: shuffled, then filled up to whole batches from its own beginning."""
+    order = tf.random.experimental.stateless_shuffle(tf.range(count, dtype=tf.int64), tf.stack([seed, epoch]))
+    return tf.gather(order, tf.range(math.ceil(count / batch_size) * batch_size) % count)
+
+
+def _epoch_places(epoch, count, batch_size, seed, training):
+    order = epoch_order(count, batch_size, seed, epoch) if training else tf.range(count, dtype=tf.int64)
+    places = tf.range(tf.shape(order, tf.int64)[0])
+    return tf.data.Dataset.from_tensor_slices((tf.fill(tf.shape(places), epoch), places, order))
+
+
+def _side_of_batch(sides, seed, epoch, step, count, batch_size):
+    tens = (epoch * math.ceil(count / batch_size) + step) // 10
+    return sides[tf.random.stateless_uniform((), tf.stack([seed + 1, tens]), maxval=len(sides), dtype=tf.int32)]
+
+
+def _padded_boxes(annotations):
+    """All images' boxes (N, most, 4) and labels (N, most), -1 where there is none: tensors that `map` can look into."""
+    kept = [(box_fractions(a)[~a.difficult], a.labels[~a.difficult]) for a in annotations]
+    most = max(1, max(len(labels) for _, labels in kept))
+    boxes, labels = np.zeros((len(kept), most, 4), np.float32), np.full((len(kept), most), -1, np.int32)
+    for i, (box, label) in enumerate(kept):
+        boxes[i, : len(label)], labels[i, : len(label)] = box, label
+    return tf.constant(boxes), tf.constant(labels)
+
+
+def decode_photo(path):
+    """(H, W, 3) uint8 RGB of an image file, the same pixels as OpenCV's (TensorFlow's default differs by up to 5)."""
+    return tf.io.decode_jpeg(tf.io.read_file(path), channels=3, dct_method="INTEGER_ACCURATE")
+
+
+def view(photo, window, side):
+    """The part `window` (fractions; may reach beyond the photo, where it is grey) as (side, side, 3) float32 in [0, 1]."""
+    size = tf.cast(tf.shape(photo)[:2], tf.float32)
+    corner, extent = window[1::-1], (window[2:] - window[:2])[::-1]
+    target = tf.cast(side, tf.float32)
+    image = tf.raw_ops.ScaleAndTranslate(
+        images=tf.cast(photo, tf.float32)[None] / 255 - 0.5, size=tf.stack([side, side]), scale=target / (extent * size),
+        translation=-corner * target / extent, kernel_type="triangle", antialias=False,
+    )  # fmt: skip
+    image = tf.clip_by_value(image[0] + 0.5, 0.0, 1.0)
+    return tf.ensure_shape(image, (None, None, 3))
+
+
+def _augmented(photo, boxes, side, seed, jitter=0.3, least_visible=0.25):
+    """Darknet's augmentation: crop or widen each border by up to 30 %, flip, change hue, saturation, exposure.
+
+    Returns the image, the boxes that keep at least a quarter of their area inside, clipped, and which those are.
+    """
+    borders = tf.random.stateless_uniform((4,), seed, -jitter, jitter)
+    window = tf.stack([borders[0], borders[1], 1 - borders[2], 1 - borders[3]])
+    image = view(photo, window, side)
+    corner, extent = tf.tile(window[:2], [2]), tf.tile(window[2:] - window[:2], [2])
+    moved = (boxes - corner) / extent
+    flip = tf.random.stateless_uniform((), seed + 1) < 0.5
+    image = tf.cond(flip, lambda: image[:, ::-1], lambda: image)
+    moved = tf.where(flip, tf.stack([1 - moved[:, 2], moved[:, 1], 1 - moved[:, 0], moved[:, 3]], axis=1), moved)
+    clipped = tf.clip_by_value(moved, 0.0, 1.0)
+    kept = _area(clipped) > least_visible * _area(moved)
+    return change_colours(image, seed + 2), tf.boolean_mask(clipped, kept), kept
+
+
+def change_colours(image, seed):
+    """Hue shifted by up to .1, saturation and exposure multiplied or divided by up to 1.5 (Darknet's numbers)."""
+    hue, saturation, exposure = tf.unstack(tf.random.stateless_uniform((3,), seed, -1.0, 1.0))
+    image = tf.image.adjust_hue(image, 0.1 * hue)
+    image = tf.image.adjust_saturation(image, tf.pow(1.5, saturation))
+    return tf.clip_by_value(image * tf.pow(1.5, exposure), 0.0, 1.0)
+
+
+def _area(boxes):
+    return (boxes[..., 2] - boxes[..., 0]) * (boxes[..., 3] - boxes[..., 1])
+
+
+# ------------------------------------------------------------------------------------------------
+# 3 Model
+
+
+@keras.saving.register_keras_serializable(package="yolo")
+class Passthrough(keras.layers.Layer):
+    """Half the height and width, four times the channels, nothing lost: (B, H, W, C) -> (B, H/2, W/2, 4C).
+
+    order "darknet": the original's reorg layer, which its pretrained weights rely on: the memory of the
+    C x H x W map is read as (C/4) x 2H x 2W, cut into 2 x 2 blocks, and read as 4C x H/2 x W/2.
+    order "space_to_depth": TensorFlow's, each 2 x 2 block to one pixel.
+    """
+
+    def __init__(self, order="darknet", **kwargs):
+        super().__init__(**kwargs)
+        if order not in ("darknet", "space_to_depth"):
+            raise ValueError(f"passthrough={order!r}: choose 'darknet' or 'space_to_depth'")
+        self.order = order
+
+    def call(self, x):
+        if self.order == "space_to_depth":
+            return tf.nn.space_to_depth(x, 2)
+        height, width, channels = tf.shape(x)[1], tf.shape(x)[2], x.shape[3]
+        x = tf.transpose(x, (0, 3, 1, 2))
+        x = tf.reshape(x, (-1, channels // 4, height, 2, width, 2))
+        x = tf.transpose(x, (0, 3, 5, 1, 2, 4))
+        x = tf.reshape(x, (-1, 4 * channels, height // 2, width // 2))
+        return tf.transpose(x, (0, 2, 3, 1))
+
+    def compute_output_shape(self, shape):
+        batch, height, width, channels = shape
+        return batch, height and height // 2, width and width // 2, channels * 4
+
+    def get_config(self):
+        return {**super().get_config(), "order": self.order}
+
+
+@keras.saving.register_keras_serializable(package="yolo")
+class GridReshape(keras.layers.Layer):
+    """(B, G, G, A * (5 + C)) -> (B, G, G, A, 5 + C) float32 for any grid."""
+
+    def __init__(self, num_anchors, **kwargs):
+        super().__init__(**kwargs)
+        self.num_anchors = num_anchors
+
+    def call(self, x):
+        entries = x.shape[3] // self.num_anchors
+        return tf.cast(tf.reshape(x, tf.concat([tf.shape(x)[:3], [self.num_anchors, entries]], axis=0)), tf.float32)
+
+    def compute_output_shape(self, shape):
+        return *shape[:3], self.num_anchors, shape[3] // self.num_anchors
+
+    def get_config(self):
+        return {**super().get_config(), "num_anchors": self.num_anchors}
+
+
+# Darknet-19's convolutions as (filters, kernel side); "max" halves the map. conv_13's map goes to the passthrough.
+DARKNET19 = (
+    (32, 3), "max", (64, 3), "max", (128, 3), (64, 1), (128, 3), "max", (256, 3), (128, 1), (256, 3), "max",
+    (512, 3), (256, 1), (512, 3), (256, 1), (512, 3), "max", (1024, 3), (512, 1), (1024, 3), (512, 1), (1024, 3),
+)  # fmt: skip
+
+
+def build_yolov2(image_size=416, num_anchors=4, num_classes=20, width=1.0, passthrough="darknet", seed=0):
+    """The YOLOv2 network as a Keras model: images (B, S, S, 3) in [0, 1] to raw outputs (B, G, G, A, 5 + C), G = S / 32.
+
+    Layers are named as in the series: conv_1 ... conv_23, norm_1 ... norm_22. image_size=None takes any
+    multiple of 32. width scales the filters of every layer but the head. Initial weights follow from `seed`.
+    Raises ValueError for an image_size that is no multiple of 32.
+    """
+    if image_size is not None and image_size % 32:
+        raise ValueError(f"image_size={image_size}: YOLOv2 halves the image five times, choose a multiple of 32")
+
+    def block(x, number, filters, kernel_size):
+        filters = max(4, round(filters * width))
+        x = keras.layers.Conv2D(
+            filters, kernel_size, padding="same", use_bias=False, name=f"conv_{number}",
+            kernel_initializer=keras.initializers.HeNormal(seed=100 * seed + number),
+        )(x)  # fmt: skip
+        x = keras.layers.BatchNormalization(momentum=0.9, epsilon=1e-6, name=f"norm_{number}")(x)
+        return keras.layers.LeakyReLU(negative_slope=0.1, name=f"leaky_{number}")(x)
+
+    x = inputs = keras.Input((image_size, image_size, 3), name="image")
+    number, fine = 0, None
+    for layer in DARKNET19:
+        if layer == "max":
+            x = keras.layers.MaxPooling2D(name=f"max_{number}")(x)
+        else:
+            x, number = block(x, number + 1, *layer), number + 1
+            fine = x if number == 13 else fine
+    x = block(block(x, 19, 1024, 3), 20, 1024, 3)
+    fine = Passthrough(passthrough, name="passthrough")(block(fine, 21, 64, 1))
+    x = block(keras.layers.Concatenate(name="concatenate")([fine, x]), 22, 1024, 3)
+    x = keras.layers.Conv2D(
+        num_anchors * (5 + num_classes), 1, padding="same", name="conv_23",
+        kernel_initializer=keras.initializers.RandomNormal(stddev=0.01, seed=100 * seed + 23),
+    )(x)  # fmt: skip
+    return keras.Model(inputs, GridReshape(num_anchors, name="raw_output", dtype="float32")(x), name="yolov2")
+
+
+def _darknet_layout(model, head):
+    """(convolution, batch norm or None) of each layer in a Darknet file's order."""
+    pairs = [(model.get_layer(f"conv_{i}"), model.get_layer(f"norm_{i}")) for i in range(1, 23)]
+    return pairs + ([(model.get_layer("conv_23"), None)] if head else [])
+
+
+def load_darknet_weights(model, path, head=True):
+    """Read a Darknet .weights file into the model; returns the header (major, minor, revision, seen).
+
+    Layout: header of 16 or 20 bytes, then for each convolution beta or bias, with batch norm gamma, mean and
+    variance, then the kernel as [out][in][height][width], all little-endian float32. head=False leaves conv_23
+    alone and ignores what follows. Raises ValueError in one line and changes nothing unless the whole file fits.
+    """
+    content = Path(path).read_bytes()
+    if content.lstrip()[:1] == b"<":
+        raise ValueError(f"{path}: this is a web page, not weights; download the file again")
+    if len(content) < 16:
+        raise ValueError(f"{path}: too short for a header ({len(content)} bytes); download the file again")
+    major, minor, revision = (int(number) for number in np.frombuffer(content, "<i4", 3))
+    wide = 10 * major + minor >= 2 and major < 1000 and minor < 1000
+    start = 20 if wide else 16
+    seen = int(np.frombuffer(content[12:start].ljust(start - 12, b"\0"), "<u8" if wide else "<i4")[0])
+    floats = np.frombuffer(content[start : start + (len(content) - start) // 4 * 4], "<f4")
+
+    layout = _darknet_layout(model, head)
+    needed = sum(layer.count_params() for pair in layout for layer in pair if layer is not None)
+    if len(floats) < needed or (head and (len(floats) > needed or (len(content) - start) % 4)):
+        raise ValueError(f"{path}: {_size_complaint(model, len(floats), needed, head)}")
+    assignments, place = [], 0
+    for convolution, norm in layout:
+        kernel_shape = tuple(convolution.kernel.shape)
+        sizes = [kernel_shape[-1]] * (4 if norm else 1) + [int(np.prod(kernel_shape))]
+        *vectors, kernel = np.split(floats[place : place + sum(sizes)], np.cumsum(sizes)[:-1])
+        place += sum(sizes)
+        kernel = kernel.reshape(np.array(kernel_shape)[[3, 2, 0, 1]]).transpose(2, 3, 1, 0)
+        if norm:
+            beta, gamma, mean, variance = vectors
+            if not (variance >= 0).all():
+                raise ValueError(f"{path}: negative variances in {norm.name}; the header or the order of layers does not fit")
+            assignments += [(norm, [gamma, beta, mean, variance]), (convolution, [kernel])]
+        else:
+            assignments.append((convolution, [kernel, *vectors]))
+    for layer, weights in assignments:
+        layer.set_weights(weights)
+    return major, minor, revision, seen
+
+
+def _size_complaint(model, found, needed, head):
+    conv_23 = model.get_layer("conv_23")
+    per_filter = int(conv_23.kernel.shape[2]) + 1
+    rest = found - (needed - (conv_23.count_params() if head else 0))
+    if head and rest > 0 and rest % per_filter == 0:
+        return (
+            f"its head has {rest // per_filter} filters, this model's has {conv_23.kernel.shape[3]}; "
+            "use head=False to read everything before the head"
+        )
+    return f"too {'short' if found < needed else 'long'}: {found:,} floats, the model needs {needed:,}; download it again"
+
+
+def save_darknet_weights(model, path, seen=0):
+    """Write the model as a Darknet .weights file (version 0.2, 20-byte header) that `load_darknet_weights` reads."""
+    parts = [np.array([0, 2, 0], "<i4").tobytes(), np.array([seen], "<u8").tobytes()]
+    for convolution, norm in _darknet_layout(model, head=True):
+        kernel, *bias = convolution.get_weights()
+        if norm:
+            gamma, beta, mean, variance = norm.get_weights()
+            bias = [beta, gamma, mean, variance]
+        parts += [array.astype("<f4").tobytes() for array in (*bias, kernel.transpose(3, 2, 0, 1))]
+    Path(path).write_bytes(b"".join(parts))
+
+
+def save_weights(model, path, made_from):
+    """Write the model's weights as an artifact: kernels in half precision, batch norm and biases in single."""
+    arrays = {v.path: v.numpy().astype(np.float16 if v.path.endswith("kernel") else np.float32) for v in model.variables}
+    return write_artifact(path, arrays, made_from)
+
+
+def load_weights(model, path):
+    """Read what `save_weights` wrote; returns its `made_from`. ValueError, and nothing changed, when it does not fit."""
+    content = read_artifact(path)
+    made_from = content.pop("made_from")
+    if {v.path: tuple(v.shape) for v in model.variables} != {name: array.shape for name, array in content.items()}:
+        raise ValueError(f"{_short(path)}: weights of another model; run notebook 05_training for this one")
+    for variable in model.variables:
+        variable.assign(content[variable.path].astype(np.float32))
+    return made_from
+
+
+# ------------------------------------------------------------------------------------------------
+# 4 Loss
+
+LossTerms = namedtuple("LossTerms", "xy wh objectness no_objectness classes warmup")
+
+
+def yolo_loss(y_true, true_boxes, y_pred, anchors, warmup=False):
+    """YOLOv2's loss as `LossTerms` of scalars, whose sum is the loss per image (sum over the batch / batch size).
+
+    y_true (B, G, G, A, 5+C), true_boxes (B, 1, 1, 1, 50, 4): from `encode_boxes`; y_pred: raw outputs.
+    The gradient in y_pred is that of Darknet's region layer: coordinate scale 2 - w h, object scale 5 towards
+    the IoU (a constant for the gradient), no-object scale 1 unless the best IoU exceeds .6, softmax cross entropy.
+    warmup=True (Darknet: the first 12,800 images) pulls every other prediction to its cell's centre and anchor.
+    """
+    y_true, true_boxes, y_pred = (tf.cast(tf.convert_to_tensor(t), tf.float32) for t in (y_true, true_boxes, y_pred))
+    batch, cells = tf.cast(tf.shape(y_pred)[0], tf.float32), _grid_cells(y_pred)
+    grid_size = tf.cast(tf.shape(y_pred)[2:0:-1], tf.float32)
+    anchors = tf.cast(anchors, tf.float32) * grid_size
+    responsible = y_true[..., 4]
+    xy, objectness = tf.sigmoid(y_pred[..., :2]), tf.sigmoid(y_pred[..., 4])
+
+    # exp(20) is far beyond any image; without the limit one wild output makes the IoU inf / inf
+    predicted = tf.stop_gradient(tf.concat([cells + xy, tf.exp(tf.minimum(y_pred[..., 2:4], 20.0)) * anchors], axis=-1))
+    iou = _iou_centred(predicted, y_true[..., :4])
+    best_iou = tf.reduce_max(_iou_centred(predicted[..., None, :], true_boxes), axis=-1)
+    background = (1 - responsible) * tf.cast(best_iou <= 0.6, tf.float32)
+
+    true_wh = tf.where(responsible[..., None] > 0, y_true[..., 2:4], anchors)  # log(1) = 0 where there is no object
+    scale = responsible * (2 - y_true[..., 2] * y_true[..., 3] / tf.reduce_prod(grid_size))
+    wh_error = tf.math.log(true_wh / anchors) - y_pred[..., 2:4]
+    cross_entropy = tf.nn.softmax_cross_entropy_with_logits(y_true[..., 5:], y_pred[..., 5:])
+    pull = tf.reduce_sum((0.5 - xy) ** 2 + y_pred[..., 2:4] ** 2, axis=-1)
+    terms = LossTerms(
+        xy=0.5 * scale * tf.reduce_sum((y_true[..., :2] - cells - xy) ** 2, axis=-1),
+        wh=0.5 * scale * tf.reduce_sum(wh_error**2, axis=-1),
+        objectness=0.5 * 5 * responsible * (iou - objectness) ** 2,
+        no_objectness=0.5 * background * objectness**2,
+        classes=responsible * cross_entropy,
+        warmup=0.5 * 0.01 * (1 - responsible) * pull * tf.cast(warmup, tf.float32),
+    )
+    return LossTerms(*(tf.reduce_sum(term) / batch for term in terms))
+
+
+def _grid_cells(y_pred):
+    """(G, G, 1, 2) float32: each cell's column and row."""
+    columns, rows = tf.meshgrid(tf.range(tf.shape(y_pred)[2]), tf.range(tf.shape(y_pred)[1]))
+    return tf.cast(tf.stack([columns, rows], axis=-1)[:, :, None], tf.float32)
+
+
+def _iou_centred(a, b):
+    """IoU of (..., 4) boxes given as centre x, y, width, height."""
+    low = tf.maximum(a[..., :2] - a[..., 2:] / 2, b[..., :2] - b[..., 2:] / 2)
+    high = tf.minimum(a[..., :2] + a[..., 2:] / 2, b[..., :2] + b[..., 2:] / 2)
+    overlap = tf.reduce_prod(tf.maximum(high - low, 0.0), axis=-1)
+    union = a[..., 2] * a[..., 3] + b[..., 2] * b[..., 3] - overlap
+    return tf.math.divide_no_nan(overlap, union)
+
+
+# ------------------------------------------------------------------------------------------------
+# 5 Training
+
+
+def learning_rate_at(step, total_steps, peak, burn_in_share=0.05):
+    """Learning rate of a step (number or array): burn-in with power 4 as in Darknet, then half a cosine down to 0.
+
+    Darknet's burn-in takes 1,000 batches; here it is a share of the run, so that short runs have one too.
+    """
+    burn_in = max(1.0, burn_in_share * total_steps)
+    step = np.asarray(step, float) + 1
+    cosine = 0.5 * (1 + np.cos(np.pi * (step - burn_in) / max(1.0, total_steps - burn_in)))
+    return peak * np.where(step < burn_in, (step / burn_in) ** 4, cosine)
+
+
+def build_classifier(model, num_classes=20, seed=0):
+    """The detector's first 18 convolutions (Darknet-19) with an averaging classifier on top, sharing the weights."""
+    x = keras.layers.GlobalAveragePooling2D()(model.get_layer("leaky_18").output)
+    outputs = keras.layers.Dense(num_classes, name="classes", kernel_initializer=keras.initializers.GlorotUniform(seed=seed))(x)
+    return keras.Model(model.input, outputs, name="classifier")
+
+
+def make_crop_dataset(annotations, *, image_size, batch_size, seed, num_epochs):
+    """Batches of (crops (B, S, S, 3), labels (B,)) of single objects for the classifier, augmented, in a new order each epoch.
+
+    A crop is a square around the object, 1 to 1.7 times its longer side, shifted a little.
+    """
+    objects = [(i, *box, label) for i, a in enumerate(annotations)
+               for box, label, hard in zip(box_fractions(a), a.labels, a.difficult, strict=True) if not hard]  # fmt: skip
+    table = tf.constant(np.array(objects, np.float32))
+    paths = tf.constant([str(annotation.image_path) for annotation in annotations])
+
+    def example(epoch, place, index):
+        photo = decode_photo(paths[tf.cast(table[index, 0], tf.int32)])
+        place_seed = tf.stack([seed + 2, epoch * 10**6 + place])
+        scale, dx, dy, flip = tf.unstack(tf.random.stateless_uniform((4,), place_seed))
+        box, size = table[index, 1:5], tf.cast(tf.shape(photo)[1::-1], tf.float32)
+        side = tf.reduce_max((box[2:] - box[:2]) * size) * (1 + 0.7 * scale)
+        centre = (box[:2] + box[2:]) / 2 + 0.1 * (tf.stack([dx, dy]) - 0.5) * side / size
+        image = view(photo, tf.concat([centre - side / size / 2, centre + side / size / 2], axis=0), image_size)
+        image = tf.cond(flip < 0.5, lambda: image[:, ::-1], lambda: image)
+        return change_colours(image, place_seed + 1), tf.cast(table[index, 5], tf.int32)
+
+    dataset = tf.data.Dataset.range(num_epochs).flat_map(lambda e: _epoch_places(e, len(objects), batch_size, seed, True))
+    return dataset.map(example, num_parallel_calls=tf.data.AUTOTUNE).batch(batch_size, drop_remainder=True).prefetch(2)
+
+
+def pretrain(model, annotations, settings):
+    """The paper's first stage in small: train the backbone as a classifier of object crops. Returns the accuracies."""
+    dataset = make_crop_dataset(
+        annotations, image_size=settings.crop_size, batch_size=32, seed=settings.seed, num_epochs=settings.pretrain_epochs
+    )
+    steps = sum(1 for a in annotations for hard in a.difficult if not hard) // 32 + 1
+    classifier = build_classifier(model, num_classes=model.output_shape[-1] - 5, seed=settings.seed)
+    rate = keras.optimizers.schedules.CosineDecay(1e-3, settings.pretrain_epochs * steps)
+    classifier.compile(
+        keras.optimizers.Adam(rate), keras.losses.SparseCategoricalCrossentropy(from_logits=True), ["accuracy"], jit_compile=False
+    )
+    return classifier.fit(dataset, epochs=settings.pretrain_epochs, steps_per_epoch=steps, verbose=2).history["accuracy"]
+
+
+class TrainStep:
+    """One update of the model: loss, gradient clipped to `clip_norm`, weight decay on kernels, SGD with momentum.
+
+    Darknet's weight decay goes through the momentum, so it is added to the gradient (Keras' own is decoupled).
+    """
+
+    def __init__(self, model, anchors, weight_decay=5e-4, clip_norm=20.0):
+        self.model, self.anchors, self.weight_decay, self.clip_norm = model, anchors, weight_decay, clip_norm
+        self.optimizer = keras.optimizers.SGD(momentum=0.9)
+        self.optimizer.build(model.trainable_variables)
+        image, target = ((None, None, None, 3), (None, None, None, *model.output_shape[3:]))
+        shapes = (image, target, (None, 1, 1, 1, MAX_BOXES, 4), (), ())
+        types = (tf.float32, tf.float32, tf.float32, tf.float32, tf.bool)
+        self.run = tf.function(self._run, input_signature=[tf.TensorSpec(*spec) for spec in zip(shapes, types, strict=True)])
+
+    def _run(self, images, y, true_boxes, learning_rate, warmup):
+        variables = self.model.trainable_variables
+        with tf.GradientTape() as tape:
+            terms = yolo_loss(y, true_boxes, self.model(images, training=True), self.anchors, warmup)
+            loss = tf.add_n(list(terms))
+        gradients, _ = tf.clip_by_global_norm(tape.gradient(loss, variables), self.clip_norm)
+        gradients = [
+            g + self.weight_decay * v if v.path.endswith("kernel") else g for g, v in zip(gradients, variables, strict=True)
+        ]
+        self.optimizer.learning_rate.assign(learning_rate)
+        self.optimizer.apply(gradients)
+        return loss
+
+
+def train_detector(model, train, validation, anchors, settings, *, folder, on_epoch=None):
+    """Train with augmentation, several sides and the schedule; returns the history, one dict an epoch.
+
+    The weights of the best validation mAP are kept in folder/yolov2_weights.npz and are in the model at the end.
+    After each epoch everything is saved to folder/training_state.npz: a run that was interrupted goes on from there
+    if it was started with the same data and settings. on_epoch(model, row) may draw.
+    Raises FloatingPointError that names the images when the loss is no longer finite.
+    """
+    folder, made_from = Path(folder), {"data": fingerprint(train), **_comparable(settings)}
+    state_path, weights_path = folder / "training_state.npz", folder / "yolov2_weights.npz"
+    step, steps = TrainStep(model, anchors), math.ceil(len(train) / settings.batch_size)
+    history = _resume(state_path, made_from, model, step.optimizer)
+    dataset = iter(make_dataset(
+        train, anchors, image_size=settings.train_sizes, batch_size=settings.batch_size, training=True, seed=settings.seed,
+        epoch=len(history), num_epochs=settings.epochs - len(history), num_classes=model.output_shape[-1] - 5,
+    ))  # fmt: skip
+    for epoch in range(len(history), settings.epochs):
+        start, losses = time.perf_counter(), []
+        for number in range(epoch * steps, (epoch + 1) * steps):
+            images, (y, true_boxes) = next(dataset)
+            rate = learning_rate_at(number, settings.epochs * steps, settings.learning_rate)
+            losses.append(float(step.run(images, y, true_boxes, float(rate), number < 0.05 * settings.epochs * steps)))
+            if not math.isfinite(losses[-1]):
+                raise FloatingPointError(_not_finite(losses[-1], number, train, settings))
+        loss, evaluation = validate(model, validation, anchors, settings)
+        best = max([row["validation_map"] for row in history], default=-1.0)
+        row = {"epoch": epoch + 1, "learning_rate": float(rate), "loss": float(np.mean(losses)), "validation_loss": loss,
+               "validation_map": np.nan_to_num(evaluation.mean_average_precision)}  # fmt: skip
+        history.append(row)
+        if row["validation_map"] > best:
+            save_weights(model, weights_path, made_from)
+        _save_state(state_path, made_from, model, step.optimizer, history)
+        print(f"epoch {epoch + 1:3d}/{settings.epochs}  loss {row['loss']:6.2f}  validation loss {loss:6.2f}  "
+              f"mAP {row['validation_map']:.3f}  {time.perf_counter() - start:4.0f} s", flush=True)  # fmt: skip
+        if on_epoch:
+            on_epoch(model, row)
+    load_weights(model, weights_path)
+    state_path.unlink(missing_ok=True)
+    return history
+
+
+def _comparable(settings):
+    """What must be equal for a run to go on or a result to count: all settings but where things lie."""
+    places = ("voc_dir", "artifacts")
+    return {f.name: getattr(settings, f.name) for f in fields(settings) if f.name not in places} | {"train_sizes": list(settings.train_sizes)}
+
+
+def _not_finite(loss, number, train, settings):
+    steps = math.ceil(len(train) / settings.batch_size)
+    order = epoch_order(len(train), settings.batch_size, settings.seed, number // steps).numpy()
+    batch = order[number % steps * settings.batch_size :][: settings.batch_size]
+    names = ", ".join(train[i].filename for i in batch)
+    return f"the loss is {loss} at step {number + 1}; lower the learning rate or look at this batch: {names}"
+
+
+def _save_state(path, made_from, model, optimizer, history):
+    arrays = {f"model {i}": v.numpy() for i, v in enumerate(model.variables)}
+    arrays |= {f"optimizer {i}": np.asarray(v) for i, v in enumerate(optimizer.variables)}
+    write_artifact(path, {**arrays, "history": json.dumps(history)}, made_from)
+
+
+def _resume(path, made_from, model, optimizer):
+    """The history of an unfinished run with the same data and settings, its state put back; else an empty one."""
+    if not path.exists():
+        return []
+    state = read_artifact(path)
+    if state["made_from"] != made_from:
+        print(f"{path.name}: of a run with other data or settings, not used")
+        return []
+    for kind, variables in (("model", model.variables), ("optimizer", optimizer.variables)):
+        for i, variable in enumerate(variables):
+            variable.assign(state[f"{kind} {i}"])
+    history = json.loads(str(state["history"]))
+    print(f"going on after epoch {len(history)} of {made_from['epochs']}")
+    return history
+
+
+def validate(model, annotations, anchors, settings):
+    """Mean loss per image and `Evaluation` of the model on the annotations, from one pass over the photos."""
+    dataset = make_dataset(
+        annotations, anchors, image_size=settings.image_size, batch_size=settings.batch_size, training=False, seed=0,
+        num_classes=model.output_shape[-1] - 5,
+    )  # fmt: skip
+    total, detections = 0.0, []
+    for images, (y, true_boxes) in dataset:
+        raw = model.predict_on_batch(images)
+        total += float(sum(yolo_loss(y, true_boxes, raw, anchors))) * len(raw)
+        sizes = [(a.width, a.height) for a in annotations[len(detections) : len(detections) + len(raw)]]
+        detections += detections_from_output(raw, anchors, sizes, score_threshold=0.005, iou_threshold=0.45)
+    return total / len(annotations), evaluate_detections(annotations, detections)
+
+
+# ------------------------------------------------------------------------------------------------
+# 6 Inference and evaluation
+
+Decoded = namedtuple("Decoded", "boxes objectness class_probabilities")
+Detections = namedtuple("Detections", "boxes scores labels")
+Detections.__doc__ = "One image's detections, best first: boxes (n, 4) in its pixels (0 to width or height), scores, labels (n,)."
+
+
+def decode_predictions(y_pred, anchors):
+    """Raw outputs (B, G, G, A, 5+C) as boxes (B, G, G, A, 4) in fractions, objectness and class probabilities."""
+    y_pred = tf.cast(tf.convert_to_tensor(y_pred), tf.float32)
+    grid_size = tf.cast(tf.shape(y_pred)[2:0:-1], tf.float32)
+    centre = (_grid_cells(y_pred) + tf.sigmoid(y_pred[..., :2])) / grid_size
+    half = tf.exp(tf.minimum(y_pred[..., 2:4], 20.0)) * tf.cast(anchors, tf.float32) / 2
+    boxes = tf.concat([centre - half, centre + half], axis=-1)
+    return Decoded(boxes, tf.sigmoid(y_pred[..., 4]), tf.nn.softmax(y_pred[..., 5:]))
+
+
+def iou_matrix(boxes, others):
+    """(n, m) IoU of two sets of boxes (n, 4) and (m, 4)."""
+    boxes, others = np.asarray(boxes), np.asarray(others)
+    low = np.maximum(boxes[:, None, :2], others[None, :, :2])
+    high = np.minimum(boxes[:, None, 2:], others[None, :, 2:])
+    overlap = np.prod(np.maximum(high - low, 0), axis=2)
+    union = _area(boxes)[:, None] + _area(others)[None] - overlap
+    return np.divide(overlap, union, out=np.zeros_like(overlap), where=union > 0)
+
+
+def non_max_suppression(boxes, scores, labels, iou_threshold):
+    """Indices of the boxes to keep, best first: a box goes when a better one of its class overlaps it by more than the threshold.
+
+    boxes (n, 4), scores (n,), labels (n,). Equal scores: the earlier box first.
+    """
+    order = np.argsort(-np.asarray(scores), kind="stable")
+    boxes, labels = np.asarray(boxes)[order], np.asarray(labels)[order]
+    rivals = (iou_matrix(boxes, boxes) > iou_threshold) & (labels[:, None] == labels[None])
+    keep = np.ones(len(order), bool)
+    for i in range(len(order)):
+        if keep[i]:
+            keep[i + 1 :] &= ~rivals[i, i + 1 :]
+    return order[keep]
+
+
+def detections_from_output(raw, anchors, sizes, score_threshold, iou_threshold):
+    """Raw outputs (B, G, G, A, 5+C) as a list of `Detections` in pixels of images of the given (width, height)s.
+
+    A box counts once, for its most probable class, with the score objectness x class probability.
+    """
+    decoded = decode_predictions(raw, anchors)
+    probabilities = decoded.class_probabilities.numpy().reshape(len(raw), -1, decoded.class_probabilities.shape[-1])
+    all_scores = probabilities.max(axis=2) * decoded.objectness.numpy().reshape(len(raw), -1)
+    all_boxes = np.clip(decoded.boxes.numpy().reshape(len(raw), -1, 4), 0, 1)
+    results = []
+    for boxes, scores, classes, size in zip(all_boxes, all_scores, probabilities.argmax(axis=2), sizes, strict=True):
+        found = np.flatnonzero(scores > score_threshold)
+        kept = found[non_max_suppression(boxes[found], scores[found], classes[found], iou_threshold)]
+        results.append(Detections(boxes[kept] * np.tile(size, 2), scores[kept], classes[kept]))
+    return results
+
+
+def detect(model, images, anchors, score_threshold=0.25, iou_threshold=0.45, image_size=None):
+    """Detect objects in uint8 RGB images of any size: one image gives one `Detections`, a list gives a list.
+
+    Images are stretched to the model's side as in training (image_size for a model that takes any, else 416);
+    boxes come back in each image's own pixels.
+    """
+    if isinstance(images, np.ndarray) and images.ndim == 3:
+        return detect(model, [images], anchors, score_threshold, iou_threshold, image_size)[0]
+    side = image_size or model.input_shape[1] or 416
+    results = []
+    for start in range(0, len(images), 16):
+        batch = images[start : start + 16]
+        inputs = np.stack([cv2.resize(image, (side, side), interpolation=cv2.INTER_LINEAR) for image in batch])
+        raw = model.predict_on_batch(inputs.astype(np.float32) / 255)
+        sizes = [(image.shape[1], image.shape[0]) for image in batch]
+        results += detections_from_output(raw, anchors, sizes, score_threshold, iou_threshold)
+    return results
+
+
+def read_image(path):
+    """(H, W, 3) uint8 RGB of an image file, turned as its EXIF tag says. Raises FileNotFoundError or ValueError in one line."""
+    if not Path(path).exists():
+        raise FileNotFoundError(f"{path}: no such image; check the path")
+    image = cv2.imdecode(np.fromfile(path, np.uint8), cv2.IMREAD_COLOR) if Path(path).stat().st_size else None
+    if image is None:
+        raise ValueError(f"{path}: empty, cut off or not an image; use a JPEG or PNG file")
+    return cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
+
+
+Evaluation = namedtuple(
+    "Evaluation",
+    "average_precision average_precision_11 mean_average_precision mean_average_precision_11 precision recall scores",
+)
+Evaluation.__doc__ = """`average_precision` (C,) area under the precision-recall curve (VOC from 2010 on), NaN for a class
+without objects; `average_precision_11` (C,) at 11 recalls (VOC2007); their means over the classes that have objects;
+`precision`, `recall`, `scores`: a list of arrays, one for each class, along its detections from the best score down."""
+
+
+def evaluate_detections(annotations, detections, iou_threshold=0.5, classes=CLASSES):
+    """Pascal VOC's evaluation of a list of `Detections`, one for each annotation, as an `Evaluation`.
+
+    A detection counts when its best box of the class reaches the threshold and no better detection took it;
+    difficult boxes are neither counted nor punished. Equal scores: the order of images, then of detections.
+    """
+    if len(annotations) != len(detections):
+        raise ValueError(f"{len(annotations)} annotations but {len(detections)} detections: give one for each image")
+    curves = [_precision_recall(annotations, detections, label, iou_threshold) for label in range(len(classes))]
+    precision, recall, scores = zip(*curves, strict=True)
+    areas = np.array([_average_precision(p, r) for p, r in zip(precision, recall, strict=True)])
+    eleven = np.array([_average_precision_11(p, r) for p, r in zip(precision, recall, strict=True)])
+    present = ~np.isnan(areas)
+    means = [float(values[present].mean()) if present.any() else math.nan for values in (areas, eleven)]
+    return Evaluation(areas, eleven, *means, precision, recall, scores)
+
+
+def match_detections(annotation, detections, label):
+    """For one image's detections of a class: (scores, IoU with the best true box, its number, whether it is difficult)."""
+    chosen, truth = detections.labels == label, annotation.labels == label
+    scores = np.asarray(detections.scores, float)[chosen]
+    if not truth.any():
+        return scores, np.zeros(len(scores)), np.zeros(len(scores), int), np.zeros(len(scores), bool)
+    scale = np.array([annotation.width, annotation.height] * 2)
+    ious = iou_matrix(np.asarray(detections.boxes)[chosen] / scale, box_fractions(annotation)[truth].astype(float))
+    best = ious.argmax(axis=1)
+    return scores, ious.max(axis=1), best, annotation.difficult[truth][best]
+
+
+def _precision_recall(annotations, detections, label, iou_threshold):
+    """Precision, recall and scores along a class's detections; recall is NaN when there is nothing to find."""
+    rows = [np.zeros((0, 5))]
+    for i, (annotation, found) in enumerate(zip(annotations, detections, strict=True)):
+        scores, ious, best, difficult = match_detections(annotation, found, label)
+        rows.append(np.stack([scores, ious, best, difficult, np.full(len(scores), i)], axis=1))
+    rows = np.concatenate(rows)
+    scores, ious, best, difficult, image = rows[np.argsort(-rows[:, 0], kind="stable")].T
+    hit = ious >= iou_threshold
+    counted = ~(hit & (difficult == 1))
+    scores, hit, key = scores[counted], hit[counted], (image * 10**6 + best)[counted]
+    first = np.zeros(len(key), bool)  # of all detections that hit a true box, only the best one is right
+    hits = np.flatnonzero(hit)
+    first[hits[np.unique(key[hits], return_index=True)[1]]] = True
+    right = np.cumsum(first)
+    total = sum(int(((a.labels == label) & ~a.difficult).sum()) for a in annotations)
+    recall = right / total if total else np.full(len(right), math.nan)
+    return right / np.arange(1, len(right) + 1), recall if total else np.full(max(1, len(right)), math.nan), scores
+
+
+def _average_precision(precision, recall):
+    """Area under the precision-recall curve whose precision is made to fall monotonically."""
+    if np.isnan(recall).any():
+        return math.nan
+    envelope = np.maximum.accumulate(precision[::-1])[::-1]
+    return float(np.sum(np.diff(np.concatenate([[0], recall])) * envelope))
+
+
+def _average_precision_11(precision, recall):
+    """Mean over the recalls 0, .1, ... 1 of the best precision reached there or beyond."""
+    if np.isnan(recall).any():
+        return math.nan
+    return float(np.mean([precision[recall >= level - 1e-12].max(initial=0) for level in np.linspace(0, 1, 11)]))
+
+
+def draw_boxes(image, boxes, labels, scores=None, classes=CLASSES):
+    """A new image with boxes (in its pixels), each with its class name and score, in a colour for each class."""
+    canvas = np.ascontiguousarray(image).copy()
+    thickness = max(1, round(max(canvas.shape[:2]) / 250))
+    for i, (box, label) in enumerate(zip(boxes, labels, strict=True)):
+        colour = class_colour(int(label), len(classes))
+        low, high = ([int(round(float(x))) for x in corner] for corner in (box[:2], box[2:]))
+        cv2.rectangle(canvas, low, high, colour, thickness)
+        text = classes[int(label)] + ("" if scores is None else f" {scores[i]:.2f}")
+        (width, height), base = cv2.getTextSize(text, cv2.FONT_HERSHEY_SIMPLEX, 0.2 * thickness + 0.1, 1)
+        top = max(low[1], height + base)
+        cv2.rectangle(canvas, (low[0], top - height - base), (low[0] + width, top), colour, -1)
+        dark = sum(colour) > 380
+        cv2.putText(canvas, text, (low[0], top - base + 1), cv2.FONT_HERSHEY_SIMPLEX, 0.2 * thickness + 0.1,
+                    (0, 0, 0) if dark else (255, 255, 255), 1, cv2.LINE_AA)  # fmt: skip
+    return canvas
+
+
+def class_colour(label, count=20):
+    """(r, g, b) from 0 to 255 of a class: hues evenly round the wheel, neighbours in two shades."""
+    colour = np.array([[[round(180 * label / count) % 180, 200, 255 if label % 2 else 190]]], np.uint8)
+    return tuple(int(channel) for channel in cv2.cvtColor(colour, cv2.COLOR_HSV2RGB)[0, 0])
