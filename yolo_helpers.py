@@ -551,6 +551,23 @@ class GridReshape(keras.layers.Layer):
         return {**super().get_config(), "num_anchors": self.num_anchors}
 
 
+@keras.saving.register_keras_serializable(package="yolo")
+class FusedBatchNormalization(keras.layers.BatchNormalization):
+    """Keras' batch normalisation over the last axis, computed by TensorFlow's fused operation.
+
+    Keras 3 builds it from single operations; fused, a training step on a CPU takes about a quarter less.
+    """
+
+    def call(self, x, training=False, mask=None):
+        if not training:
+            scale = self.gamma * tf.math.rsqrt(self.moving_variance + self.epsilon)
+            return x * tf.cast(scale, x.dtype) + tf.cast(self.beta - self.moving_mean * scale, x.dtype)
+        x, mean, variance = tf.compat.v1.nn.fused_batch_norm(x, self.gamma, self.beta, epsilon=self.epsilon)
+        for moving, value in ((self.moving_mean, mean), (self.moving_variance, variance)):
+            moving.assign(moving * self.momentum + value * (1 - self.momentum))
+        return x
+
+
 # Darknet-19's convolutions as (filters, kernel side); "max" halves the map. conv_13's map goes to the passthrough.
 DARKNET19 = (
     (32, 3), "max", (64, 3), "max", (128, 3), (64, 1), (128, 3), "max", (256, 3), (128, 1), (256, 3), "max",
@@ -574,7 +591,7 @@ def build_yolov2(image_size=416, num_anchors=4, num_classes=20, width=1.0, passt
             filters, kernel_size, padding="same", use_bias=False, name=f"conv_{number}",
             kernel_initializer=keras.initializers.HeNormal(seed=100 * seed + number),
         )(x)  # fmt: skip
-        x = keras.layers.BatchNormalization(momentum=0.9, epsilon=1e-6, name=f"norm_{number}")(x)
+        x = FusedBatchNormalization(momentum=0.9, epsilon=1e-6, name=f"norm_{number}")(x)
         return keras.layers.LeakyReLU(negative_slope=0.1, name=f"leaky_{number}")(x)
 
     x = inputs = keras.Input((image_size, image_size, 3), name="image")
@@ -793,13 +810,14 @@ def pretrain(model, annotations, settings):
     dataset = make_crop_dataset(
         annotations, image_size=settings.crop_size, batch_size=32, seed=settings.seed, num_epochs=settings.pretrain_epochs
     )
-    steps = sum(1 for a in annotations for hard in a.difficult if not hard) // 32 + 1
+    steps = math.ceil(sum(int((~a.difficult).sum()) for a in annotations) / 32)
     classifier = build_classifier(model, num_classes=model.output_shape[-1] - 5, seed=settings.seed)
     rate = keras.optimizers.schedules.CosineDecay(1e-3, settings.pretrain_epochs * steps)
     classifier.compile(
-        keras.optimizers.Adam(rate), keras.losses.SparseCategoricalCrossentropy(from_logits=True), ["accuracy"], jit_compile=False
-    )
-    return classifier.fit(dataset, epochs=settings.pretrain_epochs, steps_per_epoch=steps, verbose=2).history["accuracy"]
+        keras.optimizers.Adam(rate), keras.losses.SparseCategoricalCrossentropy(from_logits=True), metrics=["accuracy"], jit_compile=False
+    )  # fmt: skip
+    history = classifier.fit(dataset, epochs=settings.pretrain_epochs, steps_per_epoch=steps, shuffle=False, verbose=2)
+    return history.history["accuracy"]
 
 
 class TrainStep:
