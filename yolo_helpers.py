@@ -1062,8 +1062,8 @@ def match_detections(annotation, detections, label):
     scores = np.asarray(detections.scores, float)[chosen]
     if not truth.any():
         return scores, np.zeros(len(scores)), np.zeros(len(scores), int), np.zeros(len(scores), bool)
-    scale = np.array([annotation.width, annotation.height] * 2)
-    ious = iou_matrix(np.asarray(detections.boxes)[chosen] / scale, box_fractions(annotation)[truth].astype(float))
+    # both in continuous pixels: fractions would round an IoU of exactly one half
+    ious = iou_matrix(np.asarray(detections.boxes, float)[chosen], annotation.boxes[truth] - [1, 1, 0, 0])
     best = ious.argmax(axis=1)
     return scores, ious.max(axis=1), best, annotation.difficult[truth][best]
 
@@ -1100,7 +1100,7 @@ def _average_precision_11(precision, recall):
     """Mean over the recalls 0, .1, ... 1 of the best precision reached there or beyond."""
     if np.isnan(recall).any():
         return math.nan
-    return float(np.mean([precision[recall >= level - 1e-12].max(initial=0) for level in np.linspace(0, 1, 11)]))
+    return float(np.mean([precision[recall >= level].max(initial=0) for level in np.linspace(0, 1, 11)]))
 
 
 def draw_boxes(image, boxes, labels, scores=None, classes=CLASSES):

@@ -1,0 +1,372 @@
+# ---
+# jupyter:
+#   accelerator: GPU
+#   colab:
+#     gpuType: T4
+#     provenance: []
+#     toc_visible: true
+#   jupytext:
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#       format_version: '1.3'
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # 5 Training: from a seeded random network to a detector
+#
+# [![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)](https://colab.research.google.com/github/yolov2-from-scratch/yolov2-from-scratch/blob/main/notebooks/05_training.ipynb)
+#
+# **Goal.** Train the network of part 3 with the loss of part 4 on the batches of part 2, watch it by numbers that it was not trained on, and keep the best of it.
+#
+# **You will learn**
+# - what the network really sees: augmented batches, another image size every ten steps;
+# - a learning-rate schedule that is used, not only defined;
+# - one update written by hand in NumPy, and that it is the one that runs;
+# - why a detector starts as a classifier;
+# - how to read training curves, and why validation mAP (not training loss) chooses the weights;
+# - how a run survives being killed.
+#
+# *Read 20 min, run about 6 min on two CPU cores, exercises 30 min.*
+#
+# | part | 1 anchors | 2 encoding | 3 model | 4 loss | **5 training** | 6 inference |
+# |---|---|---|---|---|---|---|
+# | makes | `anchors.json` | batches | the network | the loss | **`yolov2_weights.npz`, `history.json`** | detections, mAP |
+
+# %% [markdown]
+# ## Set-up
+
+# %%
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+# In Colab only this file was opened: fetch the rest of the repository.
+if "google.colab" in sys.modules and not Path("../yolo_helpers.py").exists():
+    address = "https://github.com/yolov2-from-scratch/yolov2-from-scratch.git"
+    subprocess.run(["git", "clone", "--quiet", "--depth", "1", address, "/content/yolov2"], check=True)
+    os.chdir("/content/yolov2/notebooks")
+sys.path.insert(0, str(next(folder for folder in (Path.cwd(), *Path.cwd().parents) if (folder / "yolo_helpers.py").exists())))
+
+# %%
+import dataclasses
+import tempfile
+
+import yolo_helpers as yolo  # first: it keeps TensorFlow's start quiet
+
+import keras
+import matplotlib.pyplot as plt
+import numpy as np
+import tensorflow as tf
+from matplotlib_inline.backend_inline import set_matplotlib_formats
+
+set_matplotlib_formats("jpeg", pil_kwargs={"quality": 80})
+settings = yolo.load_settings()
+keras.utils.set_random_seed(settings.seed)
+
+# %% tags=["nbval-ignore-output"]
+print("TensorFlow", tf.__version__, " Keras", keras.__version__, " GPUs:", len(tf.config.list_physical_devices("GPU")))
+print(settings.table())
+
+# %% [markdown]
+# Three sets of images with three roles. **Training** images make the gradient. **Validation** images choose: the best epoch, and later anything we tune. **Test** images are not touched here at all; part 6 reports on them.
+#
+# > **Where the series goes wrong.** It trains on all 17,125 images and keeps the weights with the lowest *training* loss. A network that memorises looks best by that measure. A descendant that did split, but did not augment, had its best validation loss after two epochs.
+
+# %%
+splits = yolo.load_splits(settings.voc_dir)
+for name, annotations in zip(("train", "validation", "test"), splits[:3]):
+    print(f"{name:<11} {len(annotations):5d} images, {sum(len(a.labels) for a in annotations):6d} objects")
+
+data = yolo.fingerprint(splits.train)
+anchors = np.array(yolo.read_artifact(yolo.find_artifact(settings, "anchors.json", "01_anchor_clustering", data))["anchors"])
+
+# %% [markdown]
+# ## What does the network see?
+#
+# Never the same picture twice. For every image of every epoch, `make_dataset` draws
+#
+# - **borders**: each of the four moves by up to 30 % of the side, inwards (a crop, so objects grow) or outwards (grey is added, so they shrink);
+# - **flip**: left and right exchanged, every second time;
+# - **colours**: hue shifted by up to .1 of the colour circle, saturation and exposure multiplied or divided by up to 1.5.
+#
+# These are the numbers of Darknet's `yolov2-voc.cfg`. The boxes move with their pixels; one that keeps less than a quarter of its area inside is dropped, the others are clipped. And every ten steps, another **image side** is drawn, so that one set of weights learns objects at many scales (the paper's multi-scale training).
+#
+# The figure shows the first batch of this run exactly as the network gets it: pixels from the batch tensor, boxes decoded from its target tensor `y`. If you train on your own data, look at this figure before anything else: most broken trainings are broken here.
+
+# %%
+def boxes_of_target(y):
+    """Boxes (n, 4) as fractions and labels (n,) of one image's target (G, G, A, 5 + C)."""
+    rows = y[y[..., 4] > 0]
+    centre, size = rows[:, :2] / len(y), rows[:, 2:4] / len(y)
+    return np.concatenate([centre - size / 2, centre + size / 2], axis=1), rows[:, 5:].argmax(axis=1)
+
+
+def show_batch(images, targets, columns=8):
+    """Draw a batch with the boxes of its targets."""
+    rows = int(np.ceil(len(images) / columns))
+    figure, axes = plt.subplots(rows, columns, figsize=(13, 1.7 * rows), squeeze=False)
+    for axis in axes.flat:
+        axis.axis("off")
+    for axis, image, target in zip(axes.flat, images, targets):
+        boxes, labels = boxes_of_target(target)
+        picture = yolo.draw_boxes(np.uint8(255 * image), boxes * len(image), labels)
+        axis.imshow(picture)
+    figure.subplots_adjust(left=0, right=1, bottom=0, top=1, wspace=0.03, hspace=0.03)
+    plt.show()
+
+
+def training_batches(epoch, **changes):
+    """The training batches of one epoch."""
+    options = dict(image_size=settings.train_sizes, batch_size=settings.batch_size, training=True, seed=settings.seed)
+    return yolo.make_dataset(splits.train, anchors, **{**options, **changes}, epoch=epoch)
+
+
+images, (y, true_boxes) = next(iter(training_batches(epoch=0)))
+show_batch(images.numpy(), y.numpy())
+
+# %% [markdown]
+# All of this is random, and yet repeatable: every draw follows from (seed, epoch, place in the epoch) and from nothing else. There is no hidden state that a restart could lose. The check below asks for the same epoch twice, and for another one.
+
+# %%
+again, (y_again, _) = next(iter(training_batches(epoch=0)))
+other, _ = next(iter(training_batches(epoch=1)))
+print("same epoch, same pixels and targets:", np.array_equal(images, again) and np.array_equal(y, y_again))
+print("next epoch, other pixels:           ", images.shape != other.shape or not np.array_equal(images, other))
+
+# %% [markdown]
+# ## The schedule
+#
+# The learning rate starts at almost nothing and climbs to its peak during the **burn-in**, with the fourth power of the step as in Darknet: a random network has huge gradients, and one large step can ruin it. Darknet burns in over 1,000 batches of 64 images; our whole run in the `tiny` profile is shorter than that, so the burn-in is the first 5 % of the run. Afterwards the rate falls. The paper divides it by ten at epochs 60 and 90 of 160; half a cosine gets to the same place without two more numbers to choose, and serves short runs better.
+#
+# > **Where the series goes wrong.** Its `CustomLearningRateScheduler` holds YOLOv1's schedule and is never handed to `fit`. Here the function that is drawn is the function that `train_detector` calls.
+
+# %%
+steps_per_epoch = int(np.ceil(len(splits.train) / settings.batch_size))
+total_steps = settings.epochs * steps_per_epoch
+steps = np.arange(total_steps)
+figure, axis = plt.subplots(figsize=(9, 2.8))
+axis.plot(steps / steps_per_epoch, yolo.learning_rate_at(steps, total_steps, settings.learning_rate), color="#30638e", lw=2)
+axis.axvspan(0, 0.05 * settings.epochs, color="#edae49", alpha=0.4, lw=0)
+axis.text(0.055 * settings.epochs, 0.08 * settings.learning_rate, "burn-in", color="#a06a00")
+axis.set(xlabel="epoch", ylabel="learning rate", title="A short climb, a long descent", xlim=(0, settings.epochs), ylim=(0, None))
+axis.spines[["top", "right"]].set_visible(False)
+plt.show()
+
+# %%
+for share in (0.0, 0.025, 0.05, 0.5, 0.95):
+    rate = yolo.learning_rate_at(share * 1000 - 1, 1000, peak=1.0)
+    print(f"after {share:6.1%} of the run: {float(rate):.4f} of the peak")
+
+# %% [markdown]
+# ## One update by hand
+#
+# What happens in a step, in the order of Darknet:
+#
+# 1. the **gradient** of the batch's loss, for each weight;
+# 2. **clipping**: if the length of the whole gradient exceeds a limit, it is shortened to it. One strange batch cannot throw the network out of its valley. Darknet has no such limit; NaN losses are the most frequent complaint about its ports;
+# 3. **weight decay**: 0.0005 times the weight is added to the gradient, for convolution kernels only, never for biases or batch norm;
+# 4. **momentum**: a velocity keeps nine tenths of itself and gains the new step; the weight moves by the velocity.
+
+# %%
+def clip_plain(gradients, limit):
+    """The gradients (a list of arrays), shortened together so that their common length is at most `limit`."""
+    length = np.sqrt(sum(float((gradient.astype(float) ** 2).sum()) for gradient in gradients))
+    return [gradient * min(1.0, limit / length) for gradient in gradients]
+
+
+def update_plain(weight, velocity, gradient, learning_rate, decay, momentum=0.9):
+    """One step of stochastic gradient descent with momentum; returns the new weight and velocity."""
+    velocity = momentum * velocity - learning_rate * (gradient + decay * weight)
+    return weight + velocity, velocity
+
+
+# %% [markdown]
+# And the version that runs: `TrainStep` does the four things for all variables in one compiled graph. Below, a small network takes two steps both ways. The second step matters: only then the velocity is not zero.
+
+# %%
+def gradients_of(model, images, y, true_boxes):
+    """The loss gradient for each trainable variable as arrays."""
+    with tf.GradientTape() as tape:
+        loss = sum(yolo.yolo_loss(y, true_boxes, model(images, training=True), anchors))
+    return [gradient.numpy() for gradient in tape.gradient(loss, model.trainable_variables)]
+
+
+small_batch, (small_y, small_true) = next(iter(training_batches(epoch=0, image_size=96, batch_size=4)))
+small, twin = (yolo.build_yolov2(96, width=0.125, seed=1) for _ in range(2))
+step = yolo.TrainStep(small, anchors)
+velocities = [np.zeros(v.shape, np.float32) for v in twin.trainable_variables]
+for learning_rate in (0.001, 0.002):
+    step.run(small_batch, small_y, small_true, learning_rate, False)
+    gradients = clip_plain(gradients_of(twin, small_batch, small_y, small_true), step.clip_norm)
+    for i, (variable, gradient) in enumerate(zip(twin.trainable_variables, gradients)):
+        decay = step.weight_decay if variable.path.endswith("kernel") else 0.0
+        weight, velocities[i] = update_plain(variable.numpy(), velocities[i], gradient, learning_rate, decay)
+        variable.assign(weight)
+
+difference = max(np.abs(a.numpy() - b.numpy()).max() for a, b in zip(small.trainable_variables, twin.trainable_variables))
+assert difference < 1e-4, difference
+print("two steps by hand and by TrainStep give the same weights:", bool(difference < 1e-4))
+
+# %% [markdown]
+# ## Stage one: learn what things look like
+#
+# A detector must learn two things: what a bicycle looks like, and where bicycles are. The paper learns them one after the other. First, Darknet-19 is trained as a plain classifier on ImageNet's 1.2 million photos; then its head is exchanged and it learns to detect. We have no ImageNet here, but every true box is a labelled picture: cut out, slightly too large, flipped and recoloured. Part 3 shows a batch of these crops. A crop is a tenth of an image in pixels, so this stage is cheap.
+#
+# The classifier *shares* its first 18 convolutions with the detector. Nothing needs to be copied: when the classifier has learned, so has the detector's backbone. In the profile `full` this stage is replaced by Darknet's own weights (`load_darknet_weights(model, path, head=False)`), or left out.
+
+# %% tags=["nbval-ignore-output", "live"]
+model = yolo.build_yolov2(None, num_anchors=len(anchors), width=settings.width, seed=settings.seed)
+if settings.pretrain_epochs:
+    accuracy = yolo.pretrain(model, splits.train, settings)
+    print(f"\naccuracy on the crops after {settings.pretrain_epochs} epochs: {accuracy[-1]:.0%} (guessing: 5 %)")
+
+# %% [markdown]
+# ## Stage two: learn where things are
+#
+# `train_detector` now runs epoch after epoch: all training batches through `TrainStep`, then loss and mAP on the validation images. When that mAP is the best so far, the weights are written to `yolov2_weights.npz`. After each epoch the whole state of the run is saved too; we come back to this below.
+#
+# While it runs, we take a picture of the same four validation images after some of the epochs.
+
+# %% tags=["nbval-ignore-output", "live"]
+watched = splits.validation[:4]
+watched_images = [yolo.read_image(annotation.image_path) for annotation in watched]
+watched_epochs = sorted({1, 2, settings.epochs // 4, settings.epochs // 2, settings.epochs} - {0})
+snapshots = {}
+
+
+def take_snapshot(model, row):
+    """Keep the detections on the watched images after the chosen epochs."""
+    if row["epoch"] in watched_epochs:
+        snapshots[row["epoch"]] = yolo.detect(model, watched_images, anchors, image_size=settings.image_size)
+
+
+history = yolo.train_detector(
+    model, splits.train, splits.validation, anchors, settings, folder=settings.artifacts, on_epoch=take_snapshot
+)
+
+# %% [markdown]
+# ## What do the curves say?
+#
+# Left, the loss of training and validation images. Training images are augmented and shown while the network still changes, validation images are neither; the two curves are comparable in trend, not in height. What to look for:
+#
+# - **both fall**: all is well, and while the validation curve still falls at the end, more epochs would help;
+# - **training falls, validation rises**: memorising; more augmentation or more images are needed;
+# - **neither falls**: look at the batch figure above, then at the learning rate.
+#
+# Right, the number that counts. It often still climbs while the loss looks flat: the loss is dominated by hundreds of background predictions per image, the mAP by the few that show an object.
+
+# %%
+epochs = [row["epoch"] for row in history]
+figure, (left, right) = plt.subplots(1, 2, figsize=(11, 3.4))
+left.plot(epochs, [row["loss"] for row in history], "o-", ms=3, color="#30638e", label="training")
+left.plot(epochs, [row["validation_loss"] for row in history], "o-", ms=3, color="#d1495b", label="validation")
+left.set(xlabel="epoch", ylabel="loss per image", title="The loss falls", ylim=(0, 2.2 * max(row["validation_loss"] for row in history)))
+left.legend(frameon=False)
+scores = [row["validation_map"] for row in history]
+best = int(np.argmax(scores))
+right.plot(epochs, scores, "o-", ms=3, color="#d1495b")
+right.plot(epochs[best], scores[best], "o", ms=11, mfc="none", mec="black")
+right.annotate(f"kept: epoch {epochs[best]}, {scores[best]:.2f}", (epochs[best], scores[best]), (-10, -28), textcoords="offset points", ha="right")
+right.set(xlabel="epoch", ylabel="mAP@.5", title="The validation mAP climbs, and chooses", ylim=(0, max(0.1, 1.15 * max(scores))))
+for axis in (left, right):
+    axis.spines[["top", "right"]].set_visible(False)
+plt.show()
+
+# %%
+print("the training loss fell:        ", history[-1]["loss"] <= history[0]["loss"])
+print("every loss is finite:          ", all(np.isfinite([row["loss"], row["validation_loss"]]).all() for row in history))
+size = (settings.artifacts / "yolov2_weights.npz").stat().st_size
+print("the weights take at most 7 MB: ", size <= 7e6 or settings.profile == "full")
+
+# %% [markdown]
+# The same four images over the epochs. Watch the order in which things are learned: first nothing reaches the threshold of .25; then large objects of frequent classes appear, often in twos; then the boxes tighten and the small ones come.
+
+# %%
+figure, axes = plt.subplots(len(snapshots), len(watched), figsize=(11, 2.2 * len(snapshots)), squeeze=False)
+for row, (epoch, found) in zip(axes, snapshots.items()):
+    for axis, image, detections in zip(row, watched_images, found):
+        axis.imshow(yolo.draw_boxes(image, *detections[:1], detections.labels, detections.scores))
+        axis.set(xticks=[], yticks=[])
+    row[0].set_ylabel(f"epoch {epoch}", fontsize=11)
+figure.subplots_adjust(left=0.03, right=1, bottom=0, top=1, wspace=0.03, hspace=0.05)
+plt.show()
+
+# %% [markdown]
+# ## What if the run is killed?
+#
+# A free GPU disconnects, a laptop goes to sleep, somebody trips over the cable. After every epoch, `train_detector` writes one file, `training_state.npz`: weights, velocities, history. It is written beside its place and then renamed, so at any moment there is either the old or the new state, never half of one. Started again with the same data and settings, training goes on after the last finished epoch. Order, augmentation, image sides and schedule need no state at all: they follow from (seed, epoch).
+#
+# So an interrupted run must end with *exactly* the weights of one that was not. Let us see: a toy training, once in one go, and once broken off after its first epoch.
+
+# %%
+class Unplugged(Exception):
+    """Somebody trips over the cable."""
+
+
+def unplug(model, row):
+    raise Unplugged
+
+
+def toy_training(folder, on_epoch=None):
+    """Train a very small network for three epochs on the first images; returns its weights."""
+    toy = dataclasses.replace(settings, train_sizes=(64, 96), image_size=96, batch_size=4, epochs=3, pretrain_epochs=0)
+    model = yolo.build_yolov2(None, num_anchors=len(anchors), width=0.125, seed=2)
+    yolo.train_detector(model, splits.train[:12], splits.validation[:4], anchors, toy, folder=folder, on_epoch=on_epoch)
+    return [variable.numpy() for variable in model.variables]
+
+
+# %% tags=["nbval-ignore-output"]
+with tempfile.TemporaryDirectory() as one, tempfile.TemporaryDirectory() as two:
+    straight = toy_training(one)
+    try:
+        toy_training(two, on_epoch=unplug)
+    except Unplugged:
+        print("... unplugged; started again:")
+    resumed = toy_training(two)
+
+# %%
+print("the same weights, bit for bit:", all(np.array_equal(a, b) for a, b in zip(straight, resumed)))
+
+# %% [markdown]
+# In Colab, point `YOLO_ARTIFACTS` at a folder on Google Drive before you open the session: `os.environ["YOLO_ARTIFACTS"] = "/content/drive/MyDrive/yolov2"`.
+#
+# ## Hand over
+#
+# Part 6 needs the weights (written by `train_detector` already) and the history.
+
+# %%
+yolo.write_artifact(settings.artifacts / "history.json", {"history": history}, {"data": data, "profile": settings.profile})
+print("written:", ", ".join(sorted(p.name for p in Path(settings.artifacts).glob("*") if p.name in ("history.json", "yolov2_weights.npz"))))
+
+# %% [markdown]
+# ## Key points
+#
+# - Look at the exact training batch with its boxes before training.
+# - The validation images choose, the training images must not, the test images may not.
+# - Burn-in, clipping and the right loss are what keeps the loss a number.
+# - The backbone first learns to classify, then the whole network learns to detect.
+# - What is random follows from (seed, epoch, place): repeatable, and safe against interruption.
+#
+# ## Exercises
+#
+# 1. Set `pretrain_epochs=0` with `dataclasses.replace` and train again. How much mAP does the first stage give, and how much time does it take?
+# 2. Train without augmentation (`make_dataset(..., augment=False)`). Which of the two curves tells you first that something is wrong?
+# 3. Double the peak learning rate until training breaks. What do you see first: the loss, or the mAP?
+# 4. Why is weight decay not applied to batch norm's gamma? What would it do to a layer that is followed by another batch norm?
+#
+# <details><summary>Solutions</summary>
+#
+# 1. The crops are most useful when images are few: the gain is printed in the README's table of results. The stage takes about a fifth of the time.
+# 2. Validation loss turns upwards while training loss falls faster than before: memorising.
+# 3. The loss jumps and, thanks to clipping, comes back; the mAP stays near zero for longer. Without clipping the loss may become NaN.
+# 4. Scaling a kernel before batch norm changes nothing in the output, so decay there acts as a learning-rate control; gamma is the real scale of a channel, and pulling it to zero would switch the channel off.
+#
+# </details>
+#
+# **Next:** [6 Inference](06_inference.ipynb) turns raw outputs into boxes, and boxes into one honest number.
