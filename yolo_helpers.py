@@ -88,14 +88,10 @@ class Settings:
 
 
 PROFILES = {
-    "tiny": dict(
-        width=0.25, train_sizes=(224, 256, 288), image_size=288, batch_size=16,
-        pretrain_epochs=4, crop_size=96, epochs=16, learning_rate=4e-3,
-    ),
-    "full": dict(
-        width=1.0, train_sizes=tuple(range(320, 609, 32)), image_size=416, batch_size=16,
-        pretrain_epochs=0, crop_size=224, epochs=160, learning_rate=1e-3,
-    ),
+    "tiny": dict(width=0.25, train_sizes=(224, 256, 288), image_size=288, batch_size=16,
+                 pretrain_epochs=6, crop_size=96, epochs=24, learning_rate=4e-3),
+    "full": dict(width=1.0, train_sizes=tuple(range(320, 609, 32)), image_size=416, batch_size=16,
+                 pretrain_epochs=0, crop_size=224, epochs=160, learning_rate=1e-3),
 }  # fmt: skip
 
 
@@ -128,10 +124,8 @@ def _short(path):
 
 def fingerprint(annotations):
     """A short text that names the data an artifact was made from: number of images and a hash of their boxes."""
-    digest = hashlib.sha256()
-    for annotation in annotations:
-        digest.update(f"{annotation.filename} {annotation.boxes.tolist()} {annotation.labels.tolist()}".encode())
-    return f"{len(annotations)} images {digest.hexdigest()[:12]}"
+    text = "".join(f"{a.filename} {a.boxes.tolist()} {a.labels.tolist()}" for a in annotations)
+    return f"{len(annotations)} images {hashlib.sha256(text.encode()).hexdigest()[:12]}"
 
 
 def find_artifact(settings, name, maker, data):
@@ -144,11 +138,10 @@ def find_artifact(settings, name, maker, data):
     others = []
     for folder, label in ((settings.artifacts, "this run's artifacts"), (ROOT / "data/reference", "data/reference")):
         path = folder / name
-        if path.exists():
-            if read_artifact(path)["made_from"].get("data") == data:
-                print(f"{name}: from {label}")
-                return path
-            others.append(_short(path))
+        if path.exists() and read_artifact(path)["made_from"].get("data") == data:
+            print(f"{name}: from {label}")
+            return path
+        others += [_short(path)] if path.exists() else []
     made = f" ({' and '.join(others)}: made from other data)" if others else ""
     raise FileNotFoundError(f"{name} for this data is missing{made}: run notebook {maker} first")
 
@@ -189,8 +182,8 @@ def write_artifact(path, content, made_from):
 # 1 Annotations and anchors
 
 Annotation = namedtuple("Annotation", "filename width height boxes labels difficult truncated image_path")
-Annotation.__doc__ = """One image's annotation: `boxes` (n, 4) float, the XML's own 1-based inclusive pixels;
-`labels` (n,) class numbers; `difficult`, `truncated` (n,) bool; `image_path` where the photo should lie."""
+# boxes (n, 4) float: the XML's own 1-based inclusive pixels; labels (n,): class numbers; difficult, truncated (n,): bool;
+# image_path: where the photo should lie
 
 
 def read_annotation(path, classes=CLASSES):
@@ -215,10 +208,9 @@ def read_annotation(path, classes=CLASSES):
     objects = [_read_object(element, path, width, height, classes) for element in root.findall("object")]
     boxes, labels, difficult, truncated = zip(*objects, strict=True) if objects else ([], [], [], [])
     filename = Path((root.findtext("filename") or "").strip()).name or f"{path.stem}.jpg"
-    return Annotation(
-        filename, width, height, np.array(boxes, float).reshape(-1, 4), np.array(labels, int),
-        np.array(difficult, bool), np.array(truncated, bool), path.parent.parent / "JPEGImages" / filename,
-    )  # fmt: skip
+    boxes, photo = np.array(boxes, float).reshape(-1, 4), path.parent.parent / "JPEGImages" / filename
+    flags = np.array(difficult, bool), np.array(truncated, bool)
+    return Annotation(filename, width, height, boxes, np.array(labels, int), *flags, photo)
 
 
 def _read_object(element, path, width, height, classes):
@@ -235,9 +227,8 @@ def _read_object(element, path, width, height, classes):
     # one pixel of grace: tools that count from 0 write 0, some write width + 1
     if xmin < 0 or ymin < 0 or xmax > width + 1 or ymax > height + 1:
         raise ValueError(f"{path}: {name} box {box} lies outside of the {width} x {height} image; clip it")
-    box = [max(xmin, 1.0), max(ymin, 1.0), min(xmax, float(width)), min(ymax, float(height))]
     flags = [(element.findtext(flag) or "0").strip() not in ("", "0") for flag in ("difficult", "truncated")]
-    return box, classes.index(name), *flags
+    return (max(xmin, 1), max(ymin, 1), min(xmax, width), min(ymax, height)), classes.index(name), *flags
 
 
 def load_split(voc_dir, split, classes=CLASSES):
@@ -278,14 +269,12 @@ def load_splits(voc_dir, classes=CLASSES):
 
 def box_fractions(annotation):
     """(n, 4) float32 boxes as fractions: the 1-based inclusive pixels xmin..xmax cover (xmin-1)/W to xmax/W."""
-    scale = np.array([annotation.width, annotation.height] * 2)
-    return ((annotation.boxes - [1, 1, 0, 0]) / scale).astype(np.float32)
+    return ((annotation.boxes - [1, 1, 0, 0]) / ([annotation.width, annotation.height] * 2)).astype(np.float32)
 
 
 def box_sizes(annotations):
     """(n, 2) widths and heights as fractions of all boxes that are not difficult: what anchors are clustered from."""
-    boxes = [box_fractions(annotation)[~annotation.difficult] for annotation in annotations]
-    boxes = np.concatenate([np.zeros((0, 4), np.float32), *boxes])
+    boxes = np.concatenate([np.zeros((0, 4), np.float32), *(box_fractions(a)[~a.difficult] for a in annotations)])
     return (boxes[:, 2:] - boxes[:, :2]).astype(float)
 
 
@@ -307,8 +296,8 @@ def kmeans_anchors(sizes, k, *, seed=0, restarts=5):
     if len(distinct := np.unique(sizes, axis=0)) < k:
         raise ValueError(f"{k} anchors need as many different box sizes, there are {len(distinct)}: choose a smaller k")
     rng = np.random.default_rng(seed)
-    results = [_kmeans_run(sizes, distinct[rng.choice(len(distinct), k, replace=False)]) for _ in range(restarts)]
-    anchors, mean_iou = max(results, key=lambda result: result[1])
+    runs = [_kmeans_run(sizes, distinct[rng.choice(len(distinct), k, replace=False)]) for _ in range(restarts)]
+    anchors, mean_iou = max(runs, key=lambda run: run[1])
     return anchors[np.argsort(np.prod(anchors, axis=1))], float(mean_iou)
 
 
@@ -384,9 +373,8 @@ def check_images(annotations):
                 raise ValueError(f"{path}: empty, cut off or not a JPEG image; fetch it again") from None
 
 
-def make_dataset(
-    annotations, anchors, *, image_size, batch_size, training, seed, epoch=0, num_epochs=1, num_classes=20, augment=True
-):
+def make_dataset(annotations, anchors, *, image_size, batch_size, training, seed,
+                 epoch=0, num_epochs=1, num_classes=20, augment=True):  # fmt: skip
     """A `tf.data.Dataset` of (images (B, S, S, 3) float32 in [0, 1], (y (B, G, G, A, 5+C), true_boxes (B, 1, 1, 1, 50, 4))).
 
     Photos are stretched to S x S as in the series; difficult objects are left out as in Darknet.
@@ -413,11 +401,9 @@ def make_dataset(
         y, true_boxes = encode_boxes(true, classes, anchors, side // 32, num_classes)
         return image, (y, true_boxes)
 
-    dataset = tf.data.Dataset.range(epoch, epoch + num_epochs).flat_map(
-        lambda e: _epoch_places(e, len(annotations), batch_size, seed, training)
-    )
-    dataset = dataset.map(example, num_parallel_calls=tf.data.AUTOTUNE)
-    return dataset.batch(batch_size, drop_remainder=training).prefetch(2)
+    epochs = tf.data.Dataset.range(epoch, epoch + num_epochs)
+    places = epochs.flat_map(lambda e: _epoch_places(e, len(annotations), batch_size, seed, training))
+    return places.map(example, num_parallel_calls=tf.data.AUTOTUNE).batch(batch_size, drop_remainder=training).prefetch(2)
 
 
 def epoch_order(count, batch_size, seed, epoch):
@@ -524,10 +510,6 @@ class Passthrough(keras.layers.Layer):
         x = tf.reshape(x, (-1, 4 * channels, height // 2, width // 2))
         return tf.transpose(x, (0, 2, 3, 1))
 
-    def compute_output_shape(self, shape):
-        batch, height, width, channels = shape
-        return batch, height and height // 2, width and width // 2, channels * 4
-
     def get_config(self):
         return {**super().get_config(), "order": self.order}
 
@@ -543,9 +525,6 @@ class GridReshape(keras.layers.Layer):
     def call(self, x):
         entries = x.shape[3] // self.num_anchors
         return tf.cast(tf.reshape(x, tf.concat([tf.shape(x)[:3], [self.num_anchors, entries]], axis=0)), tf.float32)
-
-    def compute_output_shape(self, shape):
-        return *shape[:3], self.num_anchors, shape[3] // self.num_anchors
 
     def get_config(self):
         return {**super().get_config(), "num_anchors": self.num_anchors}
@@ -586,11 +565,9 @@ def build_yolov2(image_size=416, num_anchors=4, num_classes=20, width=1.0, passt
         raise ValueError(f"image_size={image_size}: YOLOv2 halves the image five times, choose a multiple of 32")
 
     def block(x, number, filters, kernel_size):
-        filters = max(4, round(filters * width))
-        x = keras.layers.Conv2D(
-            filters, kernel_size, padding="same", use_bias=False, name=f"conv_{number}",
-            kernel_initializer=keras.initializers.HeNormal(seed=100 * seed + number),
-        )(x)  # fmt: skip
+        initial = keras.initializers.HeNormal(seed=100 * seed + number)
+        options = dict(padding="same", use_bias=False, kernel_initializer=initial, name=f"conv_{number}")
+        x = keras.layers.Conv2D(max(4, round(filters * width)), kernel_size, **options)(x)
         x = FusedBatchNormalization(momentum=0.9, epsilon=1e-6, name=f"norm_{number}")(x)
         return keras.layers.LeakyReLU(negative_slope=0.1, name=f"leaky_{number}")(x)
 
@@ -605,10 +582,8 @@ def build_yolov2(image_size=416, num_anchors=4, num_classes=20, width=1.0, passt
     x = block(block(x, 19, 1024, 3), 20, 1024, 3)
     fine = Passthrough(passthrough, name="passthrough")(block(fine, 21, 64, 1))
     x = block(keras.layers.Concatenate(name="concatenate")([fine, x]), 22, 1024, 3)
-    x = keras.layers.Conv2D(
-        num_anchors * (5 + num_classes), 1, padding="same", name="conv_23",
-        kernel_initializer=keras.initializers.RandomNormal(stddev=0.01, seed=100 * seed + 23),
-    )(x)  # fmt: skip
+    initial = keras.initializers.RandomNormal(stddev=0.01, seed=100 * seed + 23)
+    x = keras.layers.Conv2D(num_anchors * (5 + num_classes), 1, kernel_initializer=initial, name="conv_23")(x)
     return keras.Model(inputs, GridReshape(num_anchors, name="raw_output", dtype="float32")(x), name="yolov2")
 
 
@@ -661,13 +636,10 @@ def load_darknet_weights(model, path, head=True):
 
 def _size_complaint(model, found, needed, head):
     conv_23 = model.get_layer("conv_23")
-    per_filter = int(conv_23.kernel.shape[2]) + 1
-    rest = found - (needed - (conv_23.count_params() if head else 0))
+    per_filter, rest = int(conv_23.kernel.shape[2]) + 1, found - needed + (conv_23.count_params() if head else 0)
     if head and rest > 0 and rest % per_filter == 0:
-        return (
-            f"its head has {rest // per_filter} filters, this model's has {conv_23.kernel.shape[3]}; "
-            "use head=False to read everything before the head"
-        )
+        filters = f"its head has {rest // per_filter} filters, this model's has {conv_23.kernel.shape[3]}"
+        return f"{filters}; use head=False to read everything before the head"
     return f"too {'short' if found < needed else 'long'}: {found:,} floats, the model needs {needed:,}; download it again"
 
 
@@ -807,17 +779,15 @@ def make_crop_dataset(annotations, *, image_size, batch_size, seed, num_epochs):
 
 def pretrain(model, annotations, settings):
     """The paper's first stage in small: train the backbone as a classifier of object crops. Returns the accuracies."""
-    dataset = make_crop_dataset(
-        annotations, image_size=settings.crop_size, batch_size=32, seed=settings.seed, num_epochs=settings.pretrain_epochs
-    )
+    options = dict(image_size=settings.crop_size, batch_size=32, seed=settings.seed, num_epochs=settings.pretrain_epochs)
+    dataset = make_crop_dataset(annotations, **options)
     steps = math.ceil(sum(int((~a.difficult).sum()) for a in annotations) / 32)
-    classifier = build_classifier(model, num_classes=model.output_shape[-1] - 5, seed=settings.seed)
+    classifier = build_classifier(model, model.output_shape[-1] - 5, settings.seed)
     rate = keras.optimizers.schedules.CosineDecay(1e-3, settings.pretrain_epochs * steps)
-    classifier.compile(
-        keras.optimizers.Adam(rate), keras.losses.SparseCategoricalCrossentropy(from_logits=True), metrics=["accuracy"], jit_compile=False
-    )  # fmt: skip
-    history = classifier.fit(dataset, epochs=settings.pretrain_epochs, steps_per_epoch=steps, shuffle=False, verbose=2)
-    return history.history["accuracy"]
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    classifier.compile(keras.optimizers.Adam(rate), loss, metrics=["accuracy"], jit_compile=False)
+    options = dict(epochs=settings.pretrain_epochs, steps_per_epoch=steps, shuffle=False, verbose=2)
+    return classifier.fit(dataset, **options).history["accuracy"]
 
 
 class TrainStep:
@@ -841,9 +811,8 @@ class TrainStep:
             terms = yolo_loss(y, true_boxes, self.model(images, training=True), self.anchors, warmup)
             loss = tf.add_n(list(terms))
         gradients, _ = tf.clip_by_global_norm(tape.gradient(loss, variables), self.clip_norm)
-        gradients = [
-            g + self.weight_decay * v if v.path.endswith("kernel") else g for g, v in zip(gradients, variables, strict=True)
-        ]
+        pairs = zip(gradients, variables, strict=True)
+        gradients = [g + self.weight_decay * v if v.path.endswith("kernel") else g for g, v in pairs]
         self.optimizer.learning_rate.assign(learning_rate)
         self.optimizer.apply(gradients)
         return loss
@@ -861,10 +830,9 @@ def train_detector(model, train, validation, anchors, settings, *, folder, on_ep
     state_path, weights_path = folder / "training_state.npz", folder / "yolov2_weights.npz"
     step, steps = TrainStep(model, anchors), math.ceil(len(train) / settings.batch_size)
     history = _resume(state_path, made_from, model, step.optimizer)
-    dataset = iter(make_dataset(
-        train, anchors, image_size=settings.train_sizes, batch_size=settings.batch_size, training=True, seed=settings.seed,
-        epoch=len(history), num_epochs=settings.epochs - len(history), num_classes=model.output_shape[-1] - 5,
-    ))  # fmt: skip
+    options = dict(image_size=settings.train_sizes, batch_size=settings.batch_size, num_classes=model.output_shape[-1] - 5)
+    left = dict(epoch=len(history), num_epochs=settings.epochs - len(history))
+    dataset = iter(make_dataset(train, anchors, training=True, seed=settings.seed, **options, **left))
     for epoch in range(len(history), settings.epochs):
         start, losses = time.perf_counter(), []
         for number in range(epoch * steps, (epoch + 1) * steps):
@@ -875,14 +843,14 @@ def train_detector(model, train, validation, anchors, settings, *, folder, on_ep
                 raise FloatingPointError(_not_finite(losses[-1], number, train, settings))
         loss, evaluation = validate(model, validation, anchors, settings)
         best = max([row["validation_map"] for row in history], default=-1.0)
-        row = {"epoch": epoch + 1, "learning_rate": float(rate), "loss": float(np.mean(losses)), "validation_loss": loss,
-               "validation_map": np.nan_to_num(evaluation.mean_average_precision)}  # fmt: skip
-        history.append(row)
-        if row["validation_map"] > best:
+        score = float(np.nan_to_num(evaluation.mean_average_precision))
+        row = {"epoch": epoch + 1, "learning_rate": float(rate), "loss": float(np.mean(losses))}
+        history.append(row := {**row, "validation_loss": loss, "validation_map": score})
+        if score > best:
             save_weights(model, weights_path, made_from)
         _save_state(state_path, made_from, model, step.optimizer, history)
         print(f"epoch {epoch + 1:3d}/{settings.epochs}  loss {row['loss']:6.2f}  validation loss {loss:6.2f}  "
-              f"mAP {row['validation_map']:.3f}  {time.perf_counter() - start:4.0f} s", flush=True)  # fmt: skip
+              f"mAP {score:.3f}  {time.perf_counter() - start:4.0f} s", flush=True)  # fmt: skip
         if on_epoch:
             on_epoch(model, row)
     load_weights(model, weights_path)
@@ -891,16 +859,14 @@ def train_detector(model, train, validation, anchors, settings, *, folder, on_ep
 
 
 def _comparable(settings):
-    """What must be equal for a run to go on or a result to count: all settings but where things lie."""
-    places = ("voc_dir", "artifacts")
-    return {f.name: getattr(settings, f.name) for f in fields(settings) if f.name not in places} | {"train_sizes": list(settings.train_sizes)}
+    """What must be equal for a run to go on: all settings but where things lie, as JSON keeps them."""
+    return json.loads(json.dumps({f.name: getattr(settings, f.name) for f in fields(settings) if f.type is not Path}))
 
 
 def _not_finite(loss, number, train, settings):
     steps = math.ceil(len(train) / settings.batch_size)
     order = epoch_order(len(train), settings.batch_size, settings.seed, number // steps).numpy()
-    batch = order[number % steps * settings.batch_size :][: settings.batch_size]
-    names = ", ".join(train[i].filename for i in batch)
+    names = ", ".join(train[i].filename for i in order[number % steps * settings.batch_size :][: settings.batch_size])
     return f"the loss is {loss} at step {number + 1}; lower the learning rate or look at this batch: {names}"
 
 
@@ -928,10 +894,8 @@ def _resume(path, made_from, model, optimizer):
 
 def validate(model, annotations, anchors, settings):
     """Mean loss per image and `Evaluation` of the model on the annotations, from one pass over the photos."""
-    dataset = make_dataset(
-        annotations, anchors, image_size=settings.image_size, batch_size=settings.batch_size, training=False, seed=0,
-        num_classes=model.output_shape[-1] - 5,
-    )  # fmt: skip
+    options = dict(image_size=settings.image_size, batch_size=settings.batch_size, num_classes=model.output_shape[-1] - 5)
+    dataset = make_dataset(annotations, anchors, training=False, seed=0, **options)
     total, detections = 0.0, []
     for images, (y, true_boxes) in dataset:
         raw = model.predict_on_batch(images)
@@ -946,7 +910,7 @@ def validate(model, annotations, anchors, settings):
 
 Decoded = namedtuple("Decoded", "boxes objectness class_probabilities")
 Detections = namedtuple("Detections", "boxes scores labels")
-Detections.__doc__ = "One image's detections, best first: boxes (n, 4) in its pixels (0 to width or height), scores, labels (n,)."
+# of one image, best first: boxes (n, 4) in its pixels (0 to width or height), scores (n,), labels (n,)
 
 
 def decode_predictions(y_pred, anchors):
@@ -1030,13 +994,11 @@ def read_image(path):
     return cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
 
 
-Evaluation = namedtuple(
-    "Evaluation",
-    "average_precision average_precision_11 mean_average_precision mean_average_precision_11 precision recall scores",
-)
-Evaluation.__doc__ = """`average_precision` (C,) area under the precision-recall curve (VOC from 2010 on), NaN for a class
-without objects; `average_precision_11` (C,) at 11 recalls (VOC2007); their means over the classes that have objects;
-`precision`, `recall`, `scores`: a list of arrays, one for each class, along its detections from the best score down."""
+_MEASURES = "average_precision average_precision_11 mean_average_precision mean_average_precision_11 precision recall scores"
+Evaluation = namedtuple("Evaluation", _MEASURES)
+# average_precision (C,): area under the precision-recall curve (VOC from 2010 on), NaN for a class without objects;
+# average_precision_11 (C,): at 11 recalls (VOC2007); their means over the classes that have objects; precision, recall,
+# scores: a list of arrays, one for each class, along its detections from the best score down
 
 
 def evaluate_detections(annotations, detections, iou_threshold=0.5, classes=CLASSES):
@@ -1049,32 +1011,28 @@ def evaluate_detections(annotations, detections, iou_threshold=0.5, classes=CLAS
         raise ValueError(f"{len(annotations)} annotations but {len(detections)} detections: give one for each image")
     curves = [_precision_recall(annotations, detections, label, iou_threshold) for label in range(len(classes))]
     precision, recall, scores = zip(*curves, strict=True)
-    areas = np.array([_average_precision(p, r) for p, r in zip(precision, recall, strict=True)])
-    eleven = np.array([_average_precision_11(p, r) for p, r in zip(precision, recall, strict=True)])
-    present = ~np.isnan(areas)
-    means = [float(values[present].mean()) if present.any() else math.nan for values in (areas, eleven)]
-    return Evaluation(areas, eleven, *means, precision, recall, scores)
+    both = np.array([_average_precision(p, r) for p, r in zip(precision, recall, strict=True)]).reshape(-1, 2)
+    present = ~np.isnan(both[:, 0])
+    means = both[present].mean(axis=0).tolist() if present.any() else (math.nan, math.nan)
+    return Evaluation(both[:, 0], both[:, 1], *means, precision, recall, scores)
 
 
-def match_detections(annotation, detections, label):
-    """For one image's detections of a class: (scores, IoU with the best true box, its number, whether it is difficult)."""
-    chosen, truth = detections.labels == label, annotation.labels == label
-    scores = np.asarray(detections.scores, float)[chosen]
-    if not truth.any():
-        return scores, np.zeros(len(scores)), np.zeros(len(scores), int), np.zeros(len(scores), bool)
+def _matches(annotation, found, label, image):
+    """A class's detections in one image as rows (score, best IoU with a true box, that box's number, is it difficult, image)."""
+    chosen, truth = found.labels == label, np.flatnonzero(annotation.labels == label)
+    scores, nothing = np.asarray(found.scores, float)[chosen], np.zeros(int(chosen.sum()))
+    if not len(truth):
+        return np.stack([scores, nothing, nothing, nothing, nothing + image], axis=1)
     # both in continuous pixels: fractions would round an IoU of exactly one half
-    ious = iou_matrix(np.asarray(detections.boxes, float)[chosen], annotation.boxes[truth] - [1, 1, 0, 0])
+    ious = iou_matrix(np.asarray(found.boxes, float)[chosen], annotation.boxes[truth] - [1, 1, 0, 0])
     best = ious.argmax(axis=1)
-    return scores, ious.max(axis=1), best, annotation.difficult[truth][best]
+    return np.stack([scores, ious.max(axis=1), best, annotation.difficult[truth][best], nothing + image], axis=1)
 
 
 def _precision_recall(annotations, detections, label, iou_threshold):
-    """Precision, recall and scores along a class's detections; recall is NaN when there is nothing to find."""
-    rows = [np.zeros((0, 5))]
-    for i, (annotation, found) in enumerate(zip(annotations, detections, strict=True)):
-        scores, ious, best, difficult = match_detections(annotation, found, label)
-        rows.append(np.stack([scores, ious, best, difficult, np.full(len(scores), i)], axis=1))
-    rows = np.concatenate(rows)
+    """Precision, recall (NaN when there is nothing to find) and scores along a class's detections, best first."""
+    pairs = zip(annotations, detections, strict=True)
+    rows = np.concatenate([np.zeros((0, 5)), *(_matches(a, found, label, i) for i, (a, found) in enumerate(pairs))])
     scores, ious, best, difficult, image = rows[np.argsort(-rows[:, 0], kind="stable")].T
     hit = ious >= iou_threshold
     counted = ~(hit & (difficult == 1))
@@ -1082,46 +1040,39 @@ def _precision_recall(annotations, detections, label, iou_threshold):
     first = np.zeros(len(key), bool)  # of all detections that hit a true box, only the best one is right
     hits = np.flatnonzero(hit)
     first[hits[np.unique(key[hits], return_index=True)[1]]] = True
-    right = np.cumsum(first)
-    total = sum(int(((a.labels == label) & ~a.difficult).sum()) for a in annotations)
-    recall = right / total if total else np.full(len(right), math.nan)
-    return right / np.arange(1, len(right) + 1), recall if total else np.full(max(1, len(right)), math.nan), scores
+    right, total = np.cumsum(first), sum(int(((a.labels == label) & ~a.difficult).sum()) for a in annotations)
+    recall = right / total if total else np.full(max(1, len(right)), math.nan)
+    return right / np.arange(1, len(right) + 1), recall, scores
 
 
 def _average_precision(precision, recall):
-    """Area under the precision-recall curve whose precision is made to fall monotonically."""
+    """(area under the curve whose precision is made to fall monotonically, mean of the best precision from 11 recalls on)."""
     if np.isnan(recall).any():
-        return math.nan
+        return math.nan, math.nan
     envelope = np.maximum.accumulate(precision[::-1])[::-1]
-    return float(np.sum(np.diff(np.concatenate([[0], recall])) * envelope))
-
-
-def _average_precision_11(precision, recall):
-    """Mean over the recalls 0, .1, ... 1 of the best precision reached there or beyond."""
-    if np.isnan(recall).any():
-        return math.nan
-    return float(np.mean([precision[recall >= level].max(initial=0) for level in np.linspace(0, 1, 11)]))
+    eleven = np.mean([precision[recall >= level].max(initial=0) for level in np.linspace(0, 1, 11)])
+    return float(np.sum(np.diff(np.concatenate([[0], recall])) * envelope)), float(eleven)
 
 
 def draw_boxes(image, boxes, labels, scores=None, classes=CLASSES):
     """A new image with boxes (in its pixels), each with its class name and score, in a colour for each class."""
     canvas = np.ascontiguousarray(image).copy()
     thickness = max(1, round(max(canvas.shape[:2]) / 250))
+    font, size = cv2.FONT_HERSHEY_SIMPLEX, 0.2 * thickness + 0.1
     for i, (box, label) in enumerate(zip(boxes, labels, strict=True)):
         colour = class_colour(int(label), len(classes))
         low, high = ([int(round(float(x))) for x in corner] for corner in (box[:2], box[2:]))
         cv2.rectangle(canvas, low, high, colour, thickness)
         text = classes[int(label)] + ("" if scores is None else f" {scores[i]:.2f}")
-        (width, height), base = cv2.getTextSize(text, cv2.FONT_HERSHEY_SIMPLEX, 0.2 * thickness + 0.1, 1)
+        (width, height), base = cv2.getTextSize(text, font, size, 1)
         top = max(low[1], height + base)
         cv2.rectangle(canvas, (low[0], top - height - base), (low[0] + width, top), colour, -1)
-        dark = sum(colour) > 380
-        cv2.putText(canvas, text, (low[0], top - base + 1), cv2.FONT_HERSHEY_SIMPLEX, 0.2 * thickness + 0.1,
-                    (0, 0, 0) if dark else (255, 255, 255), 1, cv2.LINE_AA)  # fmt: skip
+        ink = (0, 0, 0) if sum(colour) > 380 else (255, 255, 255)
+        cv2.putText(canvas, text, (low[0], top - base + 1), font, size, ink, 1, cv2.LINE_AA)
     return canvas
 
 
 def class_colour(label, count=20):
     """(r, g, b) from 0 to 255 of a class: hues evenly round the wheel, neighbours in two shades."""
-    colour = np.array([[[round(180 * label / count) % 180, 200, 255 if label % 2 else 190]]], np.uint8)
-    return tuple(int(channel) for channel in cv2.cvtColor(colour, cv2.COLOR_HSV2RGB)[0, 0])
+    hsv = np.uint8([[[round(180 * label / count) % 180, 200, 255 if label % 2 else 190]]])
+    return tuple(cv2.cvtColor(hsv, cv2.COLOR_HSV2RGB)[0, 0].tolist())

@@ -1,5 +1,10 @@
 # ---
 # jupyter:
+#   accelerator: GPU
+#   colab:
+#     gpuType: T4
+#     provenance: []
+#     toc_visible: true
 #   jupytext:
 #     text_representation:
 #       extension: .py
@@ -12,15 +17,14 @@
 # ---
 
 # %% [markdown]
-# # 3 · The model: Darknet-19 with a passthrough
+# # 3 The model: Darknet-19 with a passthrough
 #
-# BADGE
+# [![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)](https://colab.research.google.com/github/yolov2-from-scratch/yolov2-from-scratch/blob/main/notebooks/03_model.ipynb)
 #
-# **Goal:** build the network of YOLOv2 layer by layer, and prove that it is Darknet's network, down to the order of its
+# **Goal.** Build the network of YOLOv2 layer by layer, and prove that it is Darknet's network, down to the order of its
 # channels and the bytes of its weights file.
 #
-# **What you will learn**
-#
+# **You will learn**
 # - how 23 convolutions turn a 416 × 416 photo into 13 × 13 × 4 × 25 numbers,
 # - where the 50,650,436 parameters sit, where the time goes, and how much of the photo one output sees,
 # - what the passthrough does, and why TensorFlow's `space_to_depth` is not the same thing,
@@ -28,24 +32,29 @@
 # - how the last layer must start so that training can begin,
 # - what the paper means by training a classifier first.
 #
-# | read | run | exercises |
-# |---|---|---|
-# | 25 min | under 1 min | 20 min |
+# *Read 25 min, run under 1 min on two CPU cores, exercises 20 min.*
+#
+# | part | 1 anchors | 2 encoding | **3 model** | 4 loss | 5 training | 6 inference |
+# |---|---|---|---|---|---|---|
+# | makes | `anchors.json` | batches | **the network** | the loss | `yolov2_weights.npz` | detections, mAP |
 
 # %% [markdown]
-# | 1 anchors | 2 encoding | **3 model** | 4 loss | 5 training | 6 inference |
-# |---|---|---|---|---|---|
-# | which box shapes? | photo → target | **photo → raw output** | raw output vs target → one number | make that number small | raw output → boxes |
-
-# %%
-import sys
-from pathlib import Path
-
-sys.path.insert(0, str(Path.cwd().parent))
+# ## Set-up
 
 # %%
 import os
 import subprocess
+import sys
+from pathlib import Path
+
+# In Colab only this file was opened: fetch the rest of the repository.
+if "google.colab" in sys.modules and not Path("../yolo_helpers.py").exists():
+    address = "https://github.com/yolov2-from-scratch/yolov2-from-scratch.git"
+    subprocess.run(["git", "clone", "--quiet", "--depth", "1", address, "/content/yolov2"], check=True)
+    os.chdir("/content/yolov2/notebooks")
+sys.path.insert(0, str(next(folder for folder in (Path.cwd(), *Path.cwd().parents) if (folder / "yolo_helpers.py").exists())))
+
+# %%
 import tempfile
 
 import yolo_helpers as yolo  # first: it keeps TensorFlow's start quiet
@@ -63,6 +72,7 @@ BLUE, ORANGE, GREEN, RED, GREY = "#2f6fab", "#e08a1e", "#3a9d5d", "#c8443c", "#8
 
 # %% tags=["nbval-ignore-output"]
 settings = yolo.load_settings()
+print("TensorFlow", yolo.tf.__version__, " Keras", keras.__version__)
 print(settings.table())
 
 # %%
@@ -178,7 +188,7 @@ def define_YOLOv2(IMAGE_H=416, IMAGE_W=416, BOX=4, CLASS=20, width=1.0):
 
 
 # %% [markdown]
-# Thirty lines, no magic. The paper's network has a width of 1; the `tiny` profile uses .25, a quarter of the filters in
+# Some thirty lines, no magic. The paper's network has a width of 1; the `tiny` profile uses .25, a quarter of the filters in
 # every layer but the head, which is what a CPU can train in minutes. First the full one, counted:
 
 # %%
@@ -394,7 +404,8 @@ def draw_channels(axis, maps, columns, size, title):
         left, top = (k % columns) * (size + 0.5), -(k // columns) * (size + 0.9)
         for (row, column), value in np.ndenumerate(channel):
             strength = 0.35 + 0.6 * (value % 16) / 15
-            axis.add_patch(Rectangle((left + column, top - row), 1, -1, facecolor=shades[value // 16], alpha=strength, ec="white"))
+            colour = shades[value // 16]
+            axis.add_patch(Rectangle((left + column, top - row), 1, -1, facecolor=colour, alpha=strength, edgecolor="white"))
             axis.text(left + column + 0.5, top - row - 0.54, value, ha="center", va="center", fontsize=8.5)
         axis.text(left, top + 0.12, f"{k}", fontsize=8, color=GREY)
     lines = -(-len(maps) // columns)
@@ -406,8 +417,8 @@ def draw_channels(axis, maps, columns, size, title):
 
 figure, axes = plt.subplots(3, 1, figsize=(9, 7.2), height_ratios=[1.25, 1.9, 1.9], layout="constrained")
 draw_channels(axes[0], small, 8, 4, "Input: 4 channels of 4 × 4, a colour for each channel, darker towards the end")
-draw_channels(axes[1], space_to_depth_plain(small), 8, 2, "space_to_depth: 16 channels of 2 × 2; each holds pixels of ONE input channel")
-draw_channels(axes[2], reorg_plain(small), 8, 2, "Darknet's reorg: 16 channels of 2 × 2; each holds neighbours in MEMORY, of two input rows")
+draw_channels(axes[1], space_to_depth_plain(small), 8, 2, "space_to_depth: 16 channels of 2 × 2, spread over a whole input channel")
+draw_channels(axes[2], reorg_plain(small), 8, 2, "Darknet's reorg: 16 channels of 2 × 2, each from two neighbouring input rows")
 plt.show()
 
 # %% [markdown]
@@ -630,24 +641,26 @@ print("\nthe model is unchanged after five refusals: True")
 # another language. It needs the network as a `.cfg` file, a few lines of text for each layer:
 
 # %%
-def darknet_cfg(width, side, head_filters):
+def darknet_cfg(side, head_filters, width=1.0):
     """The network up to conv_23 as a Darknet .cfg (without the region layer, so that the output stays raw)."""
-    def convolution(filters, size, normalised=1):
-        activation = "leaky" if normalised else "linear"
-        return (f"[convolutional]\nbatch_normalize={normalised}\nfilters={filters}\nsize={size}\nstride=1\npad=1\n"
-                f"activation={activation}\n")
+    def convolution(filters, size):
+        return (f"[convolutional]\nbatch_normalize=1\nfilters={round(filters * width)}\nsize={size}\nstride=1\npad=1\n"
+                "activation=leaky\n")
 
     sections = [f"[net]\nwidth={side}\nheight={side}\nchannels=3\n"]
-    for layer in yolo.DARKNET19:
-        sections.append("[maxpool]\nsize=2\nstride=2\n" if layer == "max" else convolution(round(layer[0] * width), layer[1]))
-    sections += [convolution(round(1024 * width), 3)] * 2  # conv_19, conv_20
-    sections += ["[route]\nlayers=-9\n", convolution(round(64 * width), 1), "[reorg]\nstride=2\n"]  # from conv_13
-    sections += ["[route]\nlayers=-1,-4\n", convolution(round(1024 * width), 3), convolution(head_filters, 1, 0)]
+    stages = ([32], [64], [128, 64, 128], [256, 128, 256], [512, 256, 512, 256, 512], [1024, 512, 1024, 512, 1024])
+    for stage in stages:
+        sections += [convolution(filters, 1 if k % 2 else 3) for k, filters in enumerate(stage)]
+        sections.append("[maxpool]\nsize=2\nstride=2\n")
+    sections[-1] = convolution(1024, 3) + "\n" + convolution(1024, 3)  # no pooling at the end: conv_19, conv_20
+    sections += ["[route]\nlayers=-9\n", convolution(64, 1), "[reorg]\nstride=2\n"]  # from conv_13
+    sections += ["[route]\nlayers=-1,-4\n", convolution(1024, 3)]
+    sections.append(f"[convolutional]\nfilters={head_filters}\nsize=1\nstride=1\npad=1\nactivation=linear\n")
     return "\n".join(sections)
 
 
-cfg = darknet_cfg(0.25, 160, 100)
-print("\n".join(cfg.splitlines()[:13]), "\n...")
+cfg = darknet_cfg(160, 100, width=0.25)
+print("\n".join(cfg.splitlines()[:12]), "\n...")
 
 # %% tags=["nbval-ignore-output"]
 (folder / "small.cfg").write_text(cfg)
@@ -772,7 +785,7 @@ print(f"left for the second stage: {fresh.count_params() - shared:,}")
 #
 # - Five poolings fix the stride of 32; the last 1 × 1 convolution fixes 4 × 25 numbers a cell. Everything between is one
 #   block repeated 22 times.
-# - 50,650,436 parameters, most of them in the last five 3 × 3 layers. The receptive field exceeds the photo, so one cell
+# - 50,650,436 parameters, 70 % of them in the last four 3 × 3 layers. The receptive field exceeds the photo, so one cell
 #   can answer for a box of any size.
 # - Darknet's passthrough is not `space_to_depth`: half of the elements agree and no channel does. It matters when
 #   pretrained weights are used, and then nothing else will do.
@@ -821,4 +834,4 @@ print(f"left for the second stage: {fresh.count_params() - shared:,}")
 # a comparison with an independent implementation, as with OpenCV above, finds such a mistake.
 # </details>
 #
-# **Next:** [4 · The loss](04_loss.ipynb) compares these raw outputs with the targets of notebook 02.
+# **Next:** [4 The loss](04_loss.ipynb) compares these raw outputs with the targets of notebook 02.

@@ -58,11 +58,30 @@ class Model:
             result.meshes.append((mesh.transform(matrix, inplace=False), gloss))
         return result
 
+    def merged(self):
+        """A copy in which all meshes of equal gloss are one: far fewer things to draw."""
+        result = Model(self.name)
+        result.extras = self.extras
+        for gloss in sorted({gloss for _, gloss in self.meshes}):
+            result.meshes.append((_joined([mesh for mesh, its in self.meshes if its == gloss]), gloss))
+        return result
+
     @property
     def bounds(self):
         """(2, 3) lowest and highest corner."""
         corners = np.array([mesh.bounds for mesh, _ in self.meshes])
         return np.stack([corners[:, 0::2].min(0), corners[:, 1::2].max(0)])
+
+
+def _joined(meshes):
+    """One mesh of several triangle meshes, with their colours and normals."""
+    starts = np.cumsum([0, *(mesh.n_points for mesh in meshes[:-1])])
+    triangles = np.vstack([mesh.regular_faces + start for mesh, start in zip(meshes, starts, strict=True)])
+    whole = pv.PolyData.from_regular_faces(np.vstack([mesh.points for mesh in meshes]), triangles)
+    for name in ("rgb", "Normals"):
+        whole.point_data[name] = np.vstack([mesh.point_data[name] for mesh in meshes])
+    whole.point_data.active_normals_name = "Normals"
+    return whole
 
 
 def rotation(yaw=0.0, pitch=0.0, roll=0.0):
