@@ -635,11 +635,10 @@ def load_darknet_weights(model, path, head=True):
 
 
 def _size_complaint(model, found, needed, head):
-    conv_23 = model.get_layer("conv_23")
-    per_filter, rest = int(conv_23.kernel.shape[2]) + 1, found - needed + (conv_23.count_params() if head else 0)
-    if head and rest > 0 and rest % per_filter == 0:
-        filters = f"its head has {rest // per_filter} filters, this model's has {conv_23.kernel.shape[3]}"
-        return f"{filters}; use head=False to read everything before the head"
+    own, per_filter = (int(model.get_layer("conv_23").kernel.shape[side]) for side in (3, 2))
+    filters, odd = divmod(found - needed + own * (per_filter + 1) * head, per_filter + 1)
+    if head and not odd and filters > 0 and filters != own:
+        return f"its head has {filters} filters, this model's has {own}; use head=False to read everything before the head"
     return f"too {'short' if found < needed else 'long'}: {found:,} floats, the model needs {needed:,}; download it again"
 
 

@@ -7,17 +7,31 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-
-import yolo_helpers as yolo
 from plain import plain
 
-SERIES_ANCHORS = np.array([(0.08285376, 0.13705531), (0.20850361, 0.39420716), (0.80552421, 0.77665105), (0.42194719, 0.62385487)])
+import yolo_helpers as yolo
+
+SERIES_ANCHORS = np.array(
+    [(0.08285376, 0.13705531), (0.20850361, 0.39420716), (0.80552421, 0.77665105), (0.42194719, 0.62385487)]
+)
 SERIES_LOOKUPS = {
-    (0.1, 0.1): (0, 0.63), (0.1, 0.3): (0, 0.38), (0.1, 0.5): (1, 0.42), (0.1, 0.7): (1, 0.35),
-    (0.3, 0.1): (0, 0.25), (0.3, 0.3): (1, 0.57), (0.3, 0.5): (3, 0.57), (0.3, 0.7): (3, 0.65),
-    (0.5, 0.1): (1, 0.19), (0.5, 0.3): (3, 0.44), (0.5, 0.5): (3, 0.70), (0.5, 0.7): (3, 0.75),
-    (0.7, 0.1): (1, 0.16), (0.7, 0.3): (3, 0.37), (0.7, 0.5): (2, 0.56), (0.7, 0.7): (2, 0.78),
-}  # fmt: skip
+    (0.1, 0.1): (0, 0.63),
+    (0.1, 0.3): (0, 0.38),
+    (0.1, 0.5): (1, 0.42),
+    (0.1, 0.7): (1, 0.35),
+    (0.3, 0.1): (0, 0.25),
+    (0.3, 0.3): (1, 0.57),
+    (0.3, 0.5): (3, 0.57),
+    (0.3, 0.7): (3, 0.65),
+    (0.5, 0.1): (1, 0.19),
+    (0.5, 0.3): (3, 0.44),
+    (0.5, 0.5): (3, 0.70),
+    (0.5, 0.7): (3, 0.75),
+    (0.7, 0.1): (1, 0.16),
+    (0.7, 0.3): (3, 0.37),
+    (0.7, 0.5): (2, 0.56),
+    (0.7, 0.7): (2, 0.78),
+}
 MINI_VOC = yolo.ROOT / "data" / "mini_voc"
 
 
@@ -192,7 +206,9 @@ def boxes_in(y):
     """(boxes as fractions, labels) of one target, sorted by class."""
     rows = y[y[..., 4] > 0]
     rows = rows[np.argsort(rows[:, 5:].argmax(axis=1))]
-    return np.concatenate([rows[:, :2] - rows[:, 2:4] / 2, rows[:, :2] + rows[:, 2:4] / 2], axis=1) / len(y), rows[:, 5:].argmax(axis=1)
+    return np.concatenate([rows[:, :2] - rows[:, 2:4] / 2, rows[:, :2] + rows[:, 2:4] / 2], axis=1) / len(y), rows[:, 5:].argmax(
+        axis=1
+    )
 
 
 def test_pipeline_without_augmentation_gives_the_plain_targets_bit_for_bit(scene):
@@ -215,7 +231,9 @@ def test_targets_of_whole_data_sets_are_the_plain_ones(folder):
         pytest.skip(f"no data at {folder.name}")
     annotations = yolo.load_split(folder, "trainval")
     encode = plain("02_encoding", "encode_boxes_plain")
-    for annotation, (_, (y, b)) in zip(annotations, dataset(annotations, training=False, batch_size=1, image_size=416), strict=True):
+    for annotation, (_, (y, b)) in zip(
+        annotations, dataset(annotations, training=False, batch_size=1, image_size=416), strict=True
+    ):
         keep = ~annotation.difficult
         boxes = yolo.box_fractions(annotation)[keep]
         expected = encode(boxes, annotation.labels[keep], np.float32(SERIES_ANCHORS), 13, 20)

@@ -5,7 +5,9 @@ import pytest
 
 import yolo_helpers as yolo
 
-OBJECT = "<object><name>{name}</name>{more}<bndbox><xmin>{0}</xmin><ymin>{1}</ymin><xmax>{2}</xmax><ymax>{3}</ymax></bndbox></object>"
+OBJECT = (
+    "<object><name>{name}</name>{more}<bndbox><xmin>{0}</xmin><ymin>{1}</ymin><xmax>{2}</xmax><ymax>{3}</ymax></bndbox></object>"
+)
 SIZE = "<size><width>100</width><height>50</height><depth>3</depth></size>"
 
 
@@ -29,7 +31,9 @@ def write(tmp_path):
 
 def test_reads_pixels_flags_and_classes(write):
     more = "<truncated>1</truncated><difficult>1</difficult>"
-    annotation = yolo.read_annotation(write(SIZE + one_object(1, 1, 100, 50, more=more) + one_object("10.5", 5, 20, 25, name="person")))
+    annotation = yolo.read_annotation(
+        write(SIZE + one_object(1, 1, 100, 50, more=more) + one_object("10.5", 5, 20, 25, name="person"))
+    )
     assert (annotation.filename, annotation.width, annotation.height) == ("a.jpg", 100, 50)
     np.testing.assert_array_equal(annotation.boxes, [[1, 1, 100, 50], [10.5, 5, 20, 25]])
     assert [yolo.CLASSES[label] for label in annotation.labels] == ["dog", "person"]

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from plain import plain
 from podm.metrics import BoundingBox, MethodAveragePrecision, get_pascal_voc_metrics
 
 import yolo_helpers as yolo
-from plain import plain
 
 ANCHORS = np.array([(0.1, 0.15), (0.25, 0.4), (0.5, 0.6), (0.8, 0.8)], np.float32)
 
@@ -48,7 +48,9 @@ def test_suppression_is_the_plain_one_ties_included(seed, count, levels, thresho
 def test_three_boxes_of_two_objects_come_back_as_two():
     boxes = np.array([[0, 0, 10, 10], [1, 1, 10, 10], [50, 50, 80, 80.0]])
     assert yolo.non_max_suppression(boxes, [0.8, 0.9, 0.7], [14, 14, 1], 0.45).tolist() == [1, 2]
-    assert yolo.non_max_suppression(boxes, [0.8, 0.9, 0.7], [14, 13, 1], 0.45).tolist() == [1, 0, 2], "classes do not suppress each other"
+    assert yolo.non_max_suppression(boxes, [0.8, 0.9, 0.7], [14, 13, 1], 0.45).tolist() == [1, 0, 2], (
+        "classes do not suppress each other"
+    )
 
 
 def test_a_box_is_reported_once_however_many_classes_it_resembles():
@@ -182,7 +184,9 @@ def test_evaluation_is_the_plain_one(seed):
 def one_image(boxes, labels, difficult=None):
     flags = np.zeros(len(boxes), bool)
     difficult = flags if difficult is None else np.array(difficult)
-    return yolo.Annotation("a.jpg", 100, 100, np.array(boxes, float).reshape(-1, 4) + [1, 1, 0, 0], np.array(labels), difficult, flags, None)
+    return yolo.Annotation(
+        "a.jpg", 100, 100, np.array(boxes, float).reshape(-1, 4) + [1, 1, 0, 0], np.array(labels), difficult, flags, None
+    )
 
 
 def test_duplicates_count_as_false_and_difficult_boxes_count_as_nothing():

@@ -72,7 +72,10 @@ def test_objects_per_image_and_their_sizes_are_like_vocs(splits):
 
 
 def test_flags_are_set_and_agree_with_the_boxes(objects):
-    flags = {flag: np.array([element.findtext(flag) == "1" for element, *_ in objects]) for flag in ("truncated", "occluded", "difficult")}
+    flags = {
+        flag: np.array([element.findtext(flag) == "1" for element, *_ in objects])
+        for flag in ("truncated", "occluded", "difficult")
+    }
     assert (flags["truncated"] | flags["occluded"]).mean() >= 0.15
     assert 0.01 <= flags["difficult"].mean() <= 0.12
     poses = Counter(element.findtext("pose") for element, *_ in objects)
@@ -100,11 +103,19 @@ def test_some_persons_have_parts(objects):
 
 def test_the_video_has_boxes_for_its_frames():
     reader = cv2.VideoCapture(str(MINI_VOC / "video" / "street.mp4"))
-    frames, width, height = (int(reader.get(p)) for p in (cv2.CAP_PROP_FRAME_COUNT, cv2.CAP_PROP_FRAME_WIDTH, cv2.CAP_PROP_FRAME_HEIGHT))
+    frames, width, height = (
+        int(reader.get(p)) for p in (cv2.CAP_PROP_FRAME_COUNT, cv2.CAP_PROP_FRAME_WIDTH, cv2.CAP_PROP_FRAME_HEIGHT)
+    )
     assert frames / reader.get(cv2.CAP_PROP_FPS) == pytest.approx(20, abs=0.2) and reader.read()[0]
     with open(MINI_VOC / "video" / "street.csv") as table:
         rows = list(csv.DictReader(table))
-    assert len({row["frame"] for row in rows}) > 0.95 * frames and {row["class"] for row in rows} >= {"car", "bus", "person", "bicycle", "dog"}
+    assert len({row["frame"] for row in rows}) > 0.95 * frames and {row["class"] for row in rows} >= {
+        "car",
+        "bus",
+        "person",
+        "bicycle",
+        "dog",
+    }
     for row in rows:
         assert 1 <= int(row["xmin"]) < int(row["xmax"]) <= width and 1 <= int(row["ymin"]) < int(row["ymax"]) <= height
 

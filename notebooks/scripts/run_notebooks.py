@@ -42,7 +42,9 @@ class LiveClient(NotebookClient):
 
 def execute(notebook, folder, environment):
     """Execute a notebook in a fresh kernel that starts in `folder`; raises CellExecutionError."""
-    client = LiveClient(notebook, timeout=None, kernel_name="python3", record_timing=False, resources={"metadata": {"path": folder}})
+    client = LiveClient(
+        notebook, timeout=None, kernel_name="python3", record_timing=False, resources={"metadata": {"path": folder}}
+    )
     client.execute(env={**os.environ, **environment})
 
 

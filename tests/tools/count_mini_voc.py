@@ -1,6 +1,6 @@
 """Print the tables of data/README.md: images and objects of each split, and objects of each class.
 
-    python tests/tools/count_mini_voc.py
+python tests/tools/count_mini_voc.py
 """
 
 import sys
@@ -18,15 +18,20 @@ def main():
     splits = {name: yolo.load_split(yolo.ROOT / "data" / "mini_voc", name) for name in SPLITS}
     for name, annotations in splits.items():
         print(f"| {name} | {len(annotations)} | {sum(len(a.labels) for a in annotations)} |")
-    counts = {name: np.bincount(np.concatenate([a.labels[~a.difficult] for a in annotations]), minlength=20) for name, annotations in splits.items()}
+    counts = {
+        name: np.bincount(np.concatenate([a.labels[~a.difficult] for a in annotations]), minlength=20)
+        for name, annotations in splits.items()
+    }
     print("\n| class | train | val | test |\n|---|---|---|---|")
     for label, name in enumerate(yolo.CLASSES):
         print(f"| {name} | " + " | ".join(str(counts[split][label]) for split in SPLITS) + " |")
     every = [a for annotations in splits.values() for a in annotations]
     boxes = np.concatenate([yolo.box_fractions(a) for a in every])
     size = np.sqrt((boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1]))
-    print(f"\nobjects an image {len(boxes) / len(every):.2f}; boxes with a side under .15 {np.mean(size < 0.15):.0%}, over .6 {np.mean(size > 0.6):.0%}; "
-          f"difficult {np.mean(np.concatenate([a.difficult for a in every])):.0%}, truncated {np.mean(np.concatenate([a.truncated for a in every])):.0%}")  # fmt: skip
+    print(
+        f"\nobjects an image {len(boxes) / len(every):.2f}; boxes with a side under .15 {np.mean(size < 0.15):.0%}, over .6 {np.mean(size > 0.6):.0%}; "
+        f"difficult {np.mean(np.concatenate([a.difficult for a in every])):.0%}, truncated {np.mean(np.concatenate([a.truncated for a in every])):.0%}"
+    )
 
 
 if __name__ == "__main__":
