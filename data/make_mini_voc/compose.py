@@ -4,9 +4,8 @@ A recipe places objects in a local frame (metres, the leading object near the or
 looking along +y). `compose` then moves the camera until the leader has the size that was drawn for it.
 """
 
-import numpy as np
-
 import clutter
+import numpy as np
 import worlds
 from models import BUILDERS
 from models.animals import horse
@@ -30,8 +29,17 @@ class Stage:
         """Place a model unless its footprint meets another's; returns the placed object or None."""
         placed = model.merged().moved(offset=(x, y, z), yaw=yaw)
         low, high = placed.bounds
-        circle = ((low[0] + high[0]) / 2, (low[1] + high[1]) / 2, 0.36 * np.hypot(high[0] - low[0], high[1] - low[1]), low[2], high[2])
-        if solid and any(np.hypot(circle[0] - a, circle[1] - b) < 0.8 * (circle[2] + r) and circle[3] < top and circle[4] > bottom for a, b, r, bottom, top in self.circles):
+        circle = (
+            (low[0] + high[0]) / 2,
+            (low[1] + high[1]) / 2,
+            0.36 * np.hypot(high[0] - low[0], high[1] - low[1]),
+            low[2],
+            high[2],
+        )
+        if solid and any(
+            np.hypot(circle[0] - a, circle[1] - b) < 0.8 * (circle[2] + r) and circle[3] < top and circle[4] > bottom
+            for a, b, r, bottom, top in self.circles
+        ):
             return None
         self.circles.append(circle)
         self.objects.append(Placed(name, placed, yaw))
@@ -48,7 +56,9 @@ class Stage:
 
     def persons(self, count, reach, near=-1.0, far=3.0):
         for _ in range(count):
-            self.put("person", self.make("person"), self.rng.uniform(-reach, reach), self.rng.uniform(near, far), self.front_view())
+            self.put(
+                "person", self.make("person"), self.rng.uniform(-reach, reach), self.rng.uniform(near, far), self.front_view()
+            )
 
     def scatter(self, things, count, reach, near, far):
         """Clutter behind and beside the objects."""
@@ -100,7 +110,9 @@ def riding(stage, name):
         other = horse(rng, pose="standing") if name == "horse" else stage.make(name)
         ride(stage, name, other, rng.uniform(-3, 3), rng.uniform(2, 6), stage.side_view(40))
     stage.persons(int(rng.integers(0, 2)), 4, 1, 6)
-    stage.scatter(clutter.COUNTRY if stage.world_name in ("meadow", "field", "sand") else clutter.TOWN, int(rng.integers(2, 6)), 22, 12, 40)
+    stage.scatter(
+        clutter.COUNTRY if stage.world_name in ("meadow", "field", "sand") else clutter.TOWN, int(rng.integers(2, 6)), 22, 12, 40
+    )
 
 
 def pets(stage, name):
@@ -143,7 +155,14 @@ def flock(stage, name):
     rise = rng.uniform(1.5, 5)
     for k in range(int(rng.integers(1, 6))):
         x, y, z = (0, 0, rise) if k == 0 else (rng.uniform(-2.2, 2.2), rng.uniform(-0.5, 3), rise + rng.uniform(-1, 1.2))
-        stage.put(name, stage.make(name, kind="flying").moved(roll=rng.uniform(-25, 25), pitch=rng.uniform(-15, 12)), x, y, rng.uniform(0, 360), z)
+        stage.put(
+            name,
+            stage.make(name, kind="flying").moved(roll=rng.uniform(-25, 25), pitch=rng.uniform(-15, 12)),
+            x,
+            y,
+            rng.uniform(0, 360),
+            z,
+        )
 
 
 def street(stage, name):
@@ -192,7 +211,9 @@ def railway(stage, name):
     for _ in range(int(rng.choice((0, 1, 2, 3), p=(0.25, 0.35, 0.25, 0.15)))):
         stage.put("person", stage.make("person"), *(along * rng.uniform(-6, 6) - aside * rng.uniform(2.6, 6)), stage.front_view())
     if rng.random() < 0.2:
-        stage.put("bicycle", stage.make("bicycle"), *(along * rng.uniform(-5, 5) - aside * rng.uniform(3.2, 6)), stage.side_view())
+        stage.put(
+            "bicycle", stage.make("bicycle"), *(along * rng.uniform(-5, 5) - aside * rng.uniform(3.2, 6)), stage.side_view()
+        )
     stage.scatter(clutter.COUNTRY, int(rng.integers(3, 8)), 35, 14, 45)
 
 
@@ -206,11 +227,25 @@ def lake(stage, name):
     for _ in range(int(rng.choice((0, 1, 2), p=(0.5, 0.3, 0.2)))):
         kind = "duck" if rng.random() < 0.5 else "flying"
         z = 0.0 if kind == "duck" else rng.uniform(1.5, 5)
-        stage.put("bird", stage.make("bird", kind=kind), rng.uniform(-0.7, 0.7) * length, rng.uniform(-0.8, 0.2) * length, rng.uniform(0, 360), z)
+        stage.put(
+            "bird",
+            stage.make("bird", kind=kind),
+            rng.uniform(-0.7, 0.7) * length,
+            rng.uniform(-0.8, 0.2) * length,
+            rng.uniform(0, 360),
+            z,
+        )
     canoe = stage.objects[0].model.extras["kind"] == "canoe"
     if canoe and rng.random() < 0.8:
         sitter = person(rng, pose="sitting")
-        stage.put("person", sitter.moved(offset=np.array([-0.4, 0, 0.3]) - sitter.extras["pelvis"][0]), 0, 0, stage.objects[0].yaw, solid=False)
+        stage.put(
+            "person",
+            sitter.moved(offset=np.array([-0.4, 0, 0.3]) - sitter.extras["pelvis"][0]),
+            0,
+            0,
+            stage.objects[0].yaw,
+            solid=False,
+        )
 
 
 def air(stage, name):
@@ -223,7 +258,14 @@ def air(stage, name):
         x, y = (0, 0) if k == 0 else (rng.uniform(-1.6, 1.6) * size, rng.uniform(-0.2, 1.5) * size)
         stage.put(name, model, x, y, stage.side_view(70), rise)
     if rng.random() < 0.3:
-        stage.put("bird", stage.make("bird", kind="flying"), rng.uniform(-4, 4), -rng.uniform(6, 14), rng.uniform(0, 360), rng.uniform(6, 9))
+        stage.put(
+            "bird",
+            stage.make("bird", kind="flying"),
+            rng.uniform(-4, 4),
+            -rng.uniform(6, 14),
+            rng.uniform(0, 360),
+            rng.uniform(6, 9),
+        )
 
 
 def airfield(stage, name):
@@ -233,7 +275,13 @@ def airfield(stage, name):
     stage.put(name, model, 0, 0, stage.side_view(65))
     size = np.ptp(stage.objects[0].model.bounds[:, 0])
     if rng.random() < 0.65:
-        stage.put(name, aeroplane(rng, flying=False), rng.uniform(-1.2, 1.2) * size, rng.uniform(0.9, 2) * max(size, 15), stage.side_view(60))
+        stage.put(
+            name,
+            aeroplane(rng, flying=False),
+            rng.uniform(-1.2, 1.2) * size,
+            rng.uniform(0.9, 2) * max(size, 15),
+            stage.side_view(60),
+        )
     stage.persons(int(rng.choice((0, 1, 2, 3), p=(0.2, 0.35, 0.3, 0.15))), 0.7 * size, -0.8 * size, 0.2 * size)
     if rng.random() < 0.4:
         other = str(rng.choice(("bus", "car")))
@@ -247,7 +295,13 @@ def room_back(stage):
     for name in rng.choice(sorted(clutter.INDOORS), int(rng.integers(0, 3))):
         stage.put(None, clutter.INDOORS[str(name)](rng), rng.choice((-1, 1)) * rng.uniform(0.8, 2.8), stage.depth - 0.3, 0.0)
     if rng.random() < 0.35:
-        stage.put("pottedplant", stage.make("pottedplant").moved(scale=rng.uniform(0.8, 1.3)), rng.choice((-1, 1)) * rng.uniform(0.7, 2.4), stage.depth - 0.5, 0.0)
+        stage.put(
+            "pottedplant",
+            stage.make("pottedplant").moved(scale=rng.uniform(0.8, 1.3)),
+            rng.choice((-1, 1)) * rng.uniform(0.7, 2.4),
+            stage.depth - 0.5,
+            0.0,
+        )
 
 
 def living_room(stage, name):
@@ -273,16 +327,35 @@ def living_room(stage, name):
                 stage.put(pet.name, pet.moved(offset=seat - [0, 0, 0.02], yaw=rng.uniform(-60, 60)), 0, 0, yaw, solid=False)
     else:  # plants
         for k in range(int(rng.integers(1, 4))):
-            stage.put(name, stage.make(name).moved(scale=rng.uniform(0.75, 1.4)), 0.8 * k * rng.choice((-1, 1)), rng.uniform(0, 0.5) * k, rng.uniform(0, 360))
+            stage.put(
+                name,
+                stage.make(name).moved(scale=rng.uniform(0.75, 1.4)),
+                0.8 * k * rng.choice((-1, 1)),
+                rng.uniform(0, 0.5) * k,
+                rng.uniform(0, 360),
+            )
     if name == "sofa" and rng.random() < 0.5:
-        stage.put(name, stage.make("sofa"), rng.choice((-1, 1)) * rng.uniform(2.0, 2.6), rng.uniform(-0.2, 0.8), FACING + rng.uniform(-60, 60))
+        stage.put(
+            name,
+            stage.make("sofa"),
+            rng.choice((-1, 1)) * rng.uniform(2.0, 2.6),
+            rng.uniform(-0.2, 0.8),
+            FACING + rng.uniform(-60, 60),
+        )
     extra = str(rng.choice(("pottedplant", "tvmonitor", "sofa", "chair", "none"), p=(0.25, 0.25, 0.25, 0.15, 0.1)))
     side = rng.choice((-1, 1))
     if extra == "tvmonitor":
         board = clutter.low_board(rng)
         if stage.put(None, board, side * rng.uniform(1.7, 2.5), 0.6, 0.0):
             x, y, _ = stage.objects[-1].model.bounds.mean(axis=0)
-            stage.put(extra, stage.make(extra, kind=str(rng.choice(("flat", "crt")))), x, y, FACING + rng.uniform(-30, 30), board.extras["top"])
+            stage.put(
+                extra,
+                stage.make(extra, kind=str(rng.choice(("flat", "crt")))),
+                x,
+                y,
+                FACING + rng.uniform(-30, 30),
+                board.extras["top"],
+            )
     elif extra != "none":
         stage.put(extra, stage.make(extra), side * rng.uniform(1.3, 2.3), rng.uniform(-0.3, 0.9), FACING + rng.uniform(-60, 60))
     if rng.random() < 0.4:
@@ -317,9 +390,13 @@ def dinner(stage, name):
             if stage.put("chair", chair, x, y, yaw, solid=False) and rng.random() < (0.4 if y > -0.5 else 0.15):
                 seat_person(stage, chair.extras["seat"][0], x, y, yaw)
     if name == "diningtable" and rng.random() < 0.5:  # as in a restaurant
-        stage.put(name, stage.make(name), rng.choice((-1, 1)) * rng.uniform(2.2, 2.9), rng.uniform(0.3, 1.6), rng.uniform(-18, 18))
+        stage.put(
+            name, stage.make(name), rng.choice((-1, 1)) * rng.uniform(2.2, 2.9), rng.uniform(0.3, 1.6), rng.uniform(-18, 18)
+        )
     if rng.random() < 0.2:
-        stage.put("person", stage.make("person"), rng.choice((-1, 1)) * rng.uniform(1.6, 2.2), rng.uniform(0, 1), stage.front_view())
+        stage.put(
+            "person", stage.make("person"), rng.choice((-1, 1)) * rng.uniform(1.6, 2.2), rng.uniform(0, 1), stage.front_view()
+        )
     room_back(stage)
 
 
@@ -330,12 +407,21 @@ def table_top(stage, name):
         desk = clutter.desk(rng)
         stage.heights = (1.1, 1.5)
         for k in range(int(rng.integers(1, 4))):
-            stage.put(name, stage.make(name, kind="computer"), (0, 0.6, -0.6)[k], 0.05, FACING + rng.uniform(-35, 35), desk.extras["top"])
+            stage.put(
+                name,
+                stage.make(name, kind="computer"),
+                (0, 0.6, -0.6)[k],
+                0.05,
+                FACING + rng.uniform(-35, 35),
+                desk.extras["top"],
+            )
         if rng.random() < 0.5:
             stage.put("bottle", stage.make("bottle"), rng.choice((-0.55, 0.55)), -0.15, 0, desk.extras["top"])
         stage.put(None, desk, 0, 0, 0, solid=False)
         if rng.random() < 0.6:
-            stage.put("chair", stage.make("chair", kind="office"), rng.uniform(-0.7, 0.7), -0.75, rng.uniform(0, 360), solid=False)
+            stage.put(
+                "chair", stage.make("chair", kind="office"), rng.uniform(-0.7, 0.7), -0.75, rng.uniform(0, 360), solid=False
+            )
     else:
         board = clutter.low_board(rng)
         top = board.extras["top"]
@@ -361,7 +447,13 @@ def people(stage, name):
     else:
         if rng.random() < 0.35:
             pet = str(rng.choice(("dog", "bicycle", "cat", "bird")))
-            stage.put(pet, stage.make(pet, kind="songbird") if pet == "bird" else stage.make(pet), rng.uniform(-1.6, 1.6), rng.uniform(-0.6, 0.8), stage.side_view())
+            stage.put(
+                pet,
+                stage.make(pet, kind="songbird") if pet == "bird" else stage.make(pet),
+                rng.uniform(-1.6, 1.6),
+                rng.uniform(-0.6, 0.8),
+                stage.side_view(),
+            )
         stage.depth = 7.0
         stage.scatter(clutter.TOWN if stage.world_name == "road" else clutter.COUNTRY, int(rng.integers(2, 6)), 22, 16, 40)
 
@@ -402,7 +494,13 @@ def compose(rng, leader):
     recipe(stage, leader)
     world = worlds.make_world(rng, stage.world_name)
     width, height = SIZES[rng.integers(len(SIZES))]
-    size = rng.uniform(0.64, 1.0) if (draw := rng.random()) < 0.34 else rng.uniform(0.3, 0.64) if draw < 0.7 else rng.uniform(0.12, 0.3)
+    size = (
+        rng.uniform(0.64, 1.0)
+        if (draw := rng.random()) < 0.34
+        else rng.uniform(0.3, 0.64)
+        if draw < 0.7
+        else rng.uniform(0.12, 0.3)
+    )
     return frame(rng, stage, world, width, height, size)
 
 

@@ -5,7 +5,6 @@ from dataclasses import dataclass, field
 import cv2
 import numpy as np
 import pyvista as pv
-
 import worlds
 from shapes import Model
 
@@ -115,9 +114,22 @@ def _shaded(scene):
     inside = scene.world.wall is not None
     for placed in scene.objects:
         for mesh, gloss in _meshes(placed, scene.world):
-            plotter.add_mesh(mesh, scalars="rgb", rgb=True, smooth_shading=True, ambient=0.34 if inside else 0.28, diffuse=0.78, specular=0.6 * gloss, specular_power=8 + 40 * gloss)
+            plotter.add_mesh(
+                mesh,
+                scalars="rgb",
+                rgb=True,
+                smooth_shading=True,
+                ambient=0.34 if inside else 0.28,
+                diffuse=0.78,
+                specular=0.6 * gloss,
+                specular_power=8 + 40 * gloss,
+            )
     centre = scene.camera.position
-    for direction, strength in ((scene.world.sun, 0.62 if inside else 0.8), (np.array([0.4, -0.8, 0.5]), 0.22), (np.array([-0.7, 0.3, 0.6]), 0.14)):
+    for direction, strength in (
+        (scene.world.sun, 0.62 if inside else 0.8),
+        (np.array([0.4, -0.8, 0.5]), 0.22),
+        (np.array([-0.7, 0.3, 0.6]), 0.14),
+    ):
         light = pv.Light(position=centre + 1e4 * direction, focal_point=centre, light_type="scene light", intensity=strength)
         light.positional = False
         plotter.add_light(light)

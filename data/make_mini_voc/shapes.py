@@ -128,9 +128,11 @@ def spline(points, count=24):
     step = (along[i + 1] - along[i])[:, None]
     u = ((t - along[i])[:, None]) / step
     return (
-        (2 * u**3 - 3 * u**2 + 1) * points[i] + (u**3 - 2 * u**2 + u) * step * slopes[i]
-        + (-2 * u**3 + 3 * u**2) * points[i + 1] + (u**3 - u**2) * step * slopes[i + 1]
-    )  # fmt: skip
+        (2 * u**3 - 3 * u**2 + 1) * points[i]
+        + (u**3 - 2 * u**2 + u) * step * slopes[i]
+        + (-2 * u**3 + 3 * u**2) * points[i + 1]
+        + (u**3 - u**2) * step * slopes[i + 1]
+    )
 
 
 def tube(points, radii, sides=16, count=24, flat=1.0):
@@ -170,9 +172,13 @@ def ball(center, radii, power=1.0, count=20, yaw=0.0, pitch=0.0, roll=0.0):
         return np.sign(x) * np.abs(x) ** power
 
     grid = np.stack(
-        [curve(np.cos(u))[:, None] * curve(np.cos(v)), curve(np.cos(u))[:, None] * curve(np.sin(v)),
-         np.repeat(curve(np.sin(u))[:, None], 2 * count, 1)], axis=-1,
-    )  # fmt: skip
+        [
+            curve(np.cos(u))[:, None] * curve(np.cos(v)),
+            curve(np.cos(u))[:, None] * curve(np.sin(v)),
+            np.repeat(curve(np.sin(u))[:, None], 2 * count, 1),
+        ],
+        axis=-1,
+    )
     grid = (grid * np.broadcast_to(radii, 3)) @ rotation(yaw, pitch, roll).T + center
     return _surface(grid, wrap=True, caps=False).clean()
 
@@ -230,8 +236,13 @@ def plate(outline, thickness, axis="y", center=(0, 0, 0)):
     layers = []
     for shift in (-thickness / 2, thickness / 2):
         depth = np.full(len(outline), shift)
-        layers.append({"y": [outline[:, 0], depth, outline[:, 1]], "z": [outline[:, 0], outline[:, 1], depth],
-                       "x": [depth, outline[:, 0], outline[:, 1]]}[axis])  # fmt: skip
+        layers.append(
+            {
+                "y": [outline[:, 0], depth, outline[:, 1]],
+                "z": [outline[:, 0], outline[:, 1], depth],
+                "x": [depth, outline[:, 0], outline[:, 1]],
+            }[axis]
+        )
     grid = np.array(layers).transpose(0, 2, 1) + np.asarray(center, float)
     return _surface(grid, wrap=True, caps=True)
 

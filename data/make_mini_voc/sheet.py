@@ -1,7 +1,7 @@
 """Contact sheets of a rendered data set: crops of every class, or whole scenes.
 
-    python data/make_mini_voc/sheet.py OUT.jpg                      20 classes, 8 objects each, at 96 px
-    python data/make_mini_voc/sheet.py OUT.jpg --scenes 24          whole images with their boxes
+python data/make_mini_voc/sheet.py OUT.jpg                      20 classes, 8 objects each, at 96 px
+python data/make_mini_voc/sheet.py OUT.jpg --scenes 24          whole images with their boxes
 """
 
 import argparse

@@ -4,10 +4,9 @@ import csv
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
+import clutter
 import cv2
 import numpy as np
-
-import clutter
 import render
 import voc
 import worlds
@@ -63,7 +62,8 @@ class Cast:
         """The scene at a moment; the camera drifts to the right and turns its head down a little."""
         camera = Camera(np.array([-2 + 0.55 * seconds, 0.0, 1.8]), 3.0 + np.sin(seconds / 3), 46, WIDTH, HEIGHT)
         objects = [
-            Placed(name, model.moved(offset=(x + speed * seconds, y, 0), yaw=yaw), yaw) for name, model, x, y, speed, yaw in self.actors
+            Placed(name, model.moved(offset=(x + speed * seconds, y, 0), yaw=yaw), yaw)
+            for name, model, x, y, speed, yaw in self.actors
         ]
         return Scene(self.world, camera, objects + self.scenery)
 

@@ -5,7 +5,6 @@ from xml.sax.saxutils import escape
 
 import cv2
 import numpy as np
-
 from render import Scene, object_ids, pixels_alone
 
 QUALITY = 77  # of the JPEGs: about 17 KB each
@@ -34,7 +33,9 @@ def label(scene, rng):
             if placed.name:
                 visible, alone = int((ids == number + 1).sum()), pixels_alone(scene, number)
                 shares[number] = (visible, visible / max(alone, 1), inside_share(scene, number))
-        hidden = [n for n, (visible, share, inside) in shares.items() if visible < LEAST_PIXELS or share < LEAST_SHARE or inside < 0.12]
+        hidden = [
+            n for n, (visible, share, inside) in shares.items() if visible < LEAST_PIXELS or share < LEAST_SHARE or inside < 0.12
+        ]
         if not hidden:
             break
         scene = Scene(scene.world, scene.camera, [p for n, p in enumerate(scene.objects) if n not in hidden])
@@ -66,7 +67,10 @@ def describe(scene, ids, number, share, inside, rng):
     truncated = inside < 0.97
     labelled = Labelled(placed.name, box, pose_of(placed), truncated, share < 0.92, small or share < 0.3 or share * inside < 0.22)
     if placed.name == "person" and share > 0.97 and not truncated and box[3] - box[1] > 100 and rng.random() < 0.5:
-        labelled.parts = [(part.split("_")[0], part_box(scene, placed.model.extras[part])) for part in ("head", "hand_left", "hand_right", "foot_left", "foot_right")]
+        labelled.parts = [
+            (part.split("_")[0], part_box(scene, placed.model.extras[part]))
+            for part in ("head", "hand_left", "hand_right", "foot_left", "foot_right")
+        ]
     if rng.random() < 0.03:  # some of VOC's coordinates are floats
         labelled.box = tuple(value + float(rng.choice((-0.3, 0.2, 0.4))) if 2 < value < 330 else value for value in box)
     return labelled
@@ -94,13 +98,33 @@ def pose_of(placed):
 def annotation_xml(filename, camera, labels):
     """An annotation file's text, in VOC 2012's order of elements."""
     lines = [
-        "<annotation>", "\t<folder>mini_voc</folder>", f"\t<filename>{escape(filename)}</filename>",
-        "\t<source>", "\t\t<database>mini_voc</database>", "\t\t<annotation>PASCAL VOC2012 style</annotation>", "\t\t<image>rendered</image>", "\t</source>",
-        "\t<size>", f"\t\t<width>{camera.width}</width>", f"\t\t<height>{camera.height}</height>", "\t\t<depth>3</depth>", "\t</size>", "\t<segmented>0</segmented>",
-    ]  # fmt: skip
+        "<annotation>",
+        "\t<folder>mini_voc</folder>",
+        f"\t<filename>{escape(filename)}</filename>",
+        "\t<source>",
+        "\t\t<database>mini_voc</database>",
+        "\t\t<annotation>PASCAL VOC2012 style</annotation>",
+        "\t\t<image>rendered</image>",
+        "\t</source>",
+        "\t<size>",
+        f"\t\t<width>{camera.width}</width>",
+        f"\t\t<height>{camera.height}</height>",
+        "\t\t<depth>3</depth>",
+        "\t</size>",
+        "\t<segmented>0</segmented>",
+    ]
     for item in labels:
-        lines += ["\t<object>", f"\t\t<name>{item.name}</name>", f"\t\t<pose>{item.pose}</pose>", f"\t\t<truncated>{int(item.truncated)}</truncated>"]
-        lines += [f"\t\t<occluded>{int(item.occluded)}</occluded>", *box_lines(item.box, "\t\t"), f"\t\t<difficult>{int(item.difficult)}</difficult>"]
+        lines += [
+            "\t<object>",
+            f"\t\t<name>{item.name}</name>",
+            f"\t\t<pose>{item.pose}</pose>",
+            f"\t\t<truncated>{int(item.truncated)}</truncated>",
+        ]
+        lines += [
+            f"\t\t<occluded>{int(item.occluded)}</occluded>",
+            *box_lines(item.box, "\t\t"),
+            f"\t\t<difficult>{int(item.difficult)}</difficult>",
+        ]
         for name, box in item.parts:
             lines += ["\t\t<part>", f"\t\t\t<name>{name}</name>", *box_lines(box, "\t\t\t"), "\t\t</part>"]
         lines.append("\t</object>")

@@ -59,20 +59,38 @@ class World:
 
 
 GROUNDS = {
-    "meadow": (((0.36, 0.56, 0.22), (0.5, 0.62, 0.28), (0.3, 0.48, 0.2), (0.6, 0.62, 0.32)), ((0.52, 0.62, 0.3), (0.28, 0.44, 0.18))),
+    "meadow": (
+        ((0.36, 0.56, 0.22), (0.5, 0.62, 0.28), (0.3, 0.48, 0.2), (0.6, 0.62, 0.32)),
+        ((0.52, 0.62, 0.3), (0.28, 0.44, 0.18)),
+    ),
     "field": (((0.72, 0.62, 0.38), (0.6, 0.5, 0.34), (0.66, 0.6, 0.42)), ((0.5, 0.52, 0.28), (0.55, 0.42, 0.28))),
     "sand": (((0.86, 0.77, 0.58), (0.8, 0.7, 0.55)), ((0.76, 0.66, 0.48), (0.9, 0.84, 0.68))),
     "road": (((0.42, 0.42, 0.43), (0.5, 0.49, 0.48), (0.36, 0.37, 0.39)), ((0.62, 0.6, 0.56), (0.36, 0.52, 0.25))),
     "rail": (((0.52, 0.48, 0.44), (0.46, 0.44, 0.43)), ((0.4, 0.52, 0.26), (0.62, 0.6, 0.58))),
     "water": (((0.2, 0.4, 0.52), (0.16, 0.36, 0.4), (0.3, 0.48, 0.6)), ((0.5, 0.66, 0.76), (0.4, 0.58, 0.62))),
     "airfield": (((0.6, 0.6, 0.6), (0.52, 0.53, 0.54)), ((0.42, 0.55, 0.28), (0.55, 0.58, 0.36))),
-    "room": (((0.62, 0.45, 0.28), (0.75, 0.6, 0.42), (0.5, 0.36, 0.25), (0.7, 0.68, 0.64), (0.55, 0.52, 0.5), (0.45, 0.5, 0.56)), ((0.5, 0.35, 0.22), (0.62, 0.6, 0.56))),
-}  # fmt: skip
+    "room": (
+        ((0.62, 0.45, 0.28), (0.75, 0.6, 0.42), (0.5, 0.36, 0.25), (0.7, 0.68, 0.64), (0.55, 0.52, 0.5), (0.45, 0.5, 0.56)),
+        ((0.5, 0.35, 0.22), (0.62, 0.6, 0.56)),
+    ),
+}
 SKIES = (
-    ((0.28, 0.5, 0.82), (0.74, 0.86, 0.96)), ((0.45, 0.62, 0.85), (0.88, 0.92, 0.96)), ((0.66, 0.71, 0.77), (0.84, 0.86, 0.88)),
-    ((0.35, 0.45, 0.68), (0.96, 0.8, 0.62)), ((0.2, 0.42, 0.75), (0.6, 0.78, 0.92)),
-)  # fmt: skip
-WALLS = ((0.88, 0.84, 0.76), (0.78, 0.84, 0.82), (0.85, 0.78, 0.66), (0.72, 0.78, 0.86), (0.9, 0.9, 0.88), (0.72, 0.56, 0.46), (0.66, 0.72, 0.6), (0.82, 0.7, 0.72))
+    ((0.28, 0.5, 0.82), (0.74, 0.86, 0.96)),
+    ((0.45, 0.62, 0.85), (0.88, 0.92, 0.96)),
+    ((0.66, 0.71, 0.77), (0.84, 0.86, 0.88)),
+    ((0.35, 0.45, 0.68), (0.96, 0.8, 0.62)),
+    ((0.2, 0.42, 0.75), (0.6, 0.78, 0.92)),
+)
+WALLS = (
+    (0.88, 0.84, 0.76),
+    (0.78, 0.84, 0.82),
+    (0.85, 0.78, 0.66),
+    (0.72, 0.78, 0.86),
+    (0.9, 0.9, 0.88),
+    (0.72, 0.56, 0.46),
+    (0.66, 0.72, 0.6),
+    (0.82, 0.7, 0.72),
+)
 
 
 def make_world(rng, name):
@@ -83,9 +101,16 @@ def make_world(rng, name):
     first, second = GROUNDS[name]
     warm = rng.uniform(-0.06, 0.06)
     world = World(
-        name, rng.uniform(0, 100), sun, np.array([1 + warm, 1, 1 - warm]), np.array(top), np.array(low),
-        np.array(first[rng.integers(len(first))]) * rng.uniform(0.88, 1.1), np.array(second[rng.integers(len(second))]), pattern=int(rng.integers(4)),
-    )  # fmt: skip
+        name,
+        rng.uniform(0, 100),
+        sun,
+        np.array([1 + warm, 1, 1 - warm]),
+        np.array(top),
+        np.array(low),
+        np.array(first[rng.integers(len(first))]) * rng.uniform(0.88, 1.1),
+        np.array(second[rng.integers(len(second))]),
+        pattern=int(rng.integers(4)),
+    )
     if name == "room":
         world.wall, world.wall_second = np.array(WALLS[rng.integers(len(WALLS))]), np.array(WALLS[rng.integers(len(WALLS))])
         world.haze = 0.0
@@ -123,7 +148,9 @@ def _sky(world, rays):
     azimuth = np.arctan2(rays[..., 0], rays[..., 1])
     if world.name not in ("water",) or world.pattern % 2:  # hills or woods on the horizon
         for k, (size, tone) in enumerate(((0.09, 0.55), (0.045, 0.3))):
-            crest = size * (0.55 + 0.5 * layered(azimuth * 3 + 5 * k, azimuth * 0, world.seed + 3 * k, 4 if k else 2, np.full_like(x, 0.02)))
+            crest = size * (
+                0.55 + 0.5 * layered(azimuth * 3 + 5 * k, azimuth * 0, world.seed + 3 * k, 4 if k else 2, np.full_like(x, 0.02))
+            )
             hill = np.clip((crest - rays[..., 2]) * 500, 0, 1)
             colour = mix(colour, mix(np.array([0.3, 0.42, 0.3]), world.sky_low, np.full_like(x, tone)), hill)
     return colour
@@ -139,7 +166,10 @@ def _meadow(world, x, y, pixel, rays):
 def _road(world, x, y, pixel, rays):
     """A street across the picture with its middle at `depth`, a pavement on both sides, then grass."""
     grain = layered(x * 14, y * 14, world.seed, 3, 14 * pixel)
-    colour = np.broadcast_to(world.ground, (*x.shape, 3)) * (1 + 0.05 * grain + 0.05 * layered(x * 0.4, y * 0.4, world.seed + 4, 3, 0.4 * pixel))[..., None]
+    colour = (
+        np.broadcast_to(world.ground, (*x.shape, 3))
+        * (1 + 0.05 * grain + 0.05 * layered(x * 0.4, y * 0.4, world.seed + 4, 3, 0.4 * pixel))[..., None]
+    )
     centre = world.depth
     dash = (np.abs(y - centre) < 0.09) & (np.mod(x + world.seed, 6) < 3)
     edge = np.abs(np.abs(y - centre) - 3.5) < 0.07
@@ -148,7 +178,11 @@ def _road(world, x, y, pixel, rays):
     slabs = (np.mod(x, 1.2) < 0.03) | (np.mod(y, 0.8) < 0.03)
     pavement = np.array([0.66, 0.64, 0.6]) * (1 + 0.05 * grain - 0.1 * (slabs & (pixel < 0.2)))[..., None]
     colour = np.where(beyond[..., None], pavement, colour)
-    return np.where((np.abs(y - centre) > 9.0)[..., None], _meadow(world, x, y, pixel, rays) * 0.6 + 0.4 * np.array([0.36, 0.52, 0.25]), colour)
+    return np.where(
+        (np.abs(y - centre) > 9.0)[..., None],
+        _meadow(world, x, y, pixel, rays) * 0.6 + 0.4 * np.array([0.36, 0.52, 0.25]),
+        colour,
+    )
 
 
 def _rail(world, x, y, pixel, rays):
@@ -205,7 +239,10 @@ def _floor(world, x, y, pixel, rays):
 
 
 def _wall(world, x, z):
-    colour = np.broadcast_to(world.wall, (*x.shape, 3)) * (1 + 0.015 * layered(x * 3, z * 3, world.seed, 3, np.full_like(x, 0.05)))[..., None]
+    colour = (
+        np.broadcast_to(world.wall, (*x.shape, 3))
+        * (1 + 0.015 * layered(x * 3, z * 3, world.seed, 3, np.full_like(x, 0.05)))[..., None]
+    )
     if world.pattern == 1:
         colour = np.where((np.mod(x, 0.3) < 0.15)[..., None], colour, colour * 0.94)
     if world.pattern == 3:
@@ -217,7 +254,15 @@ def _wall(world, x, z):
         w, h = (w * 1.5, h * 1.7) if window else (w, h)
         dx, dz = np.abs(x - cx), np.abs(z - cz)
         inside, frame = (dx < w) & (dz < h), (dx < w + 0.05) & (dz < h + 0.05)
-        scene = mix(world.sky_low, world.sky_top, np.clip((z - cz) / h * 0.5 + 0.5, 0, 1)) if window else mix(rng.uniform(0.3, 0.9, 3), rng.uniform(0.3, 0.9, 3), np.clip(0.5 + layered((x - cx) * 4, (z - cz) * 4, world.seed + cx, 3, np.full_like(x, 0.05)), 0, 1))
+        scene = (
+            mix(world.sky_low, world.sky_top, np.clip((z - cz) / h * 0.5 + 0.5, 0, 1))
+            if window
+            else mix(
+                rng.uniform(0.3, 0.9, 3),
+                rng.uniform(0.3, 0.9, 3),
+                np.clip(0.5 + layered((x - cx) * 4, (z - cz) * 4, world.seed + cx, 3, np.full_like(x, 0.05)), 0, 1),
+            )
+        )
         colour = np.where(frame[..., None], (0.93, 0.92, 0.9) if window else (0.35, 0.25, 0.18), colour)
         colour = np.where(inside[..., None], scene, colour)
         if window:
@@ -225,4 +270,13 @@ def _wall(world, x, z):
     return np.where((z < 0.09)[..., None], (0.9, 0.89, 0.86), colour)
 
 
-_PAINTERS = {"meadow": _meadow, "field": _meadow, "sand": _meadow, "road": _road, "rail": _rail, "water": _water, "airfield": _airfield, "room": _floor}
+_PAINTERS = {
+    "meadow": _meadow,
+    "field": _meadow,
+    "sand": _meadow,
+    "road": _road,
+    "rail": _rail,
+    "water": _water,
+    "airfield": _airfield,
+    "room": _floor,
+}

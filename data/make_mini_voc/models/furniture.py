@@ -1,9 +1,9 @@
 """Bottle, chair, dining table, potted plant, sofa and TV monitor."""
 
 import numpy as np
+from shapes import Model, ball, box, lathe, ring, rod, sheet, tube
 
 from models.people import CLOTHES
-from shapes import Model, ball, box, lathe, ring, rod, sheet, tube
 
 KINDS = {
     "bottle": ("wine", "beer", "water", "soda", "ketchup", "milk"),
@@ -26,17 +26,75 @@ def pick(rng, colours):
 # Bottles
 
 PROFILES = {  # (radius, height) from the bottom up
-    "wine": [(0, 0), (0.036, 0), (0.038, 0.01), (0.038, 0.19), (0.033, 0.215), (0.015, 0.245), (0.0145, 0.3), (0.016, 0.303), (0.016, 0.315), (0, 0.315)],
+    "wine": [
+        (0, 0),
+        (0.036, 0),
+        (0.038, 0.01),
+        (0.038, 0.19),
+        (0.033, 0.215),
+        (0.015, 0.245),
+        (0.0145, 0.3),
+        (0.016, 0.303),
+        (0.016, 0.315),
+        (0, 0.315),
+    ],
     "beer": [(0, 0), (0.029, 0), (0.031, 0.008), (0.031, 0.13), (0.026, 0.155), (0.0145, 0.19), (0.0125, 0.225), (0, 0.225)],
-    "water": [(0, 0), (0.03, 0), (0.033, 0.01), (0.034, 0.06), (0.031, 0.075), (0.034, 0.09), (0.034, 0.17), (0.03, 0.2), (0.013, 0.232), (0.013, 0.24), (0, 0.24)],
-    "soda": [(0, 0), (0.03, 0), (0.033, 0.02), (0.029, 0.07), (0.035, 0.12), (0.034, 0.15), (0.022, 0.2), (0.0135, 0.235), (0, 0.235)],
-    "ketchup": [(0, 0), (0.034, 0), (0.036, 0.01), (0.031, 0.06), (0.036, 0.12), (0.03, 0.15), (0.018, 0.172), (0.018, 0.18), (0, 0.18)],
-    "milk": [(0, 0), (0.042, 0), (0.045, 0.012), (0.045, 0.15), (0.036, 0.18), (0.022, 0.21), (0.022, 0.235), (0.026, 0.24), (0.026, 0.25), (0, 0.25)],
-}  # fmt: skip
+    "water": [
+        (0, 0),
+        (0.03, 0),
+        (0.033, 0.01),
+        (0.034, 0.06),
+        (0.031, 0.075),
+        (0.034, 0.09),
+        (0.034, 0.17),
+        (0.03, 0.2),
+        (0.013, 0.232),
+        (0.013, 0.24),
+        (0, 0.24),
+    ],
+    "soda": [
+        (0, 0),
+        (0.03, 0),
+        (0.033, 0.02),
+        (0.029, 0.07),
+        (0.035, 0.12),
+        (0.034, 0.15),
+        (0.022, 0.2),
+        (0.0135, 0.235),
+        (0, 0.235),
+    ],
+    "ketchup": [
+        (0, 0),
+        (0.034, 0),
+        (0.036, 0.01),
+        (0.031, 0.06),
+        (0.036, 0.12),
+        (0.03, 0.15),
+        (0.018, 0.172),
+        (0.018, 0.18),
+        (0, 0.18),
+    ],
+    "milk": [
+        (0, 0),
+        (0.042, 0),
+        (0.045, 0.012),
+        (0.045, 0.15),
+        (0.036, 0.18),
+        (0.022, 0.21),
+        (0.022, 0.235),
+        (0.026, 0.24),
+        (0.026, 0.25),
+        (0, 0.25),
+    ],
+}
 GLASSES = {
-    "wine": ((0.15, 0.32, 0.2), (0.3, 0.13, 0.16), (0.62, 0.66, 0.42)), "beer": ((0.42, 0.24, 0.12), (0.18, 0.42, 0.24)), "water": ((0.62, 0.8, 0.9), (0.7, 0.86, 0.88)),
-    "soda": ((0.3, 0.15, 0.12), (0.9, 0.5, 0.14), (0.45, 0.72, 0.25)), "ketchup": ((0.8, 0.12, 0.1), (0.92, 0.76, 0.16)), "milk": ((0.94, 0.93, 0.9),),
-}  # fmt: skip
+    "wine": ((0.15, 0.32, 0.2), (0.3, 0.13, 0.16), (0.62, 0.66, 0.42)),
+    "beer": ((0.42, 0.24, 0.12), (0.18, 0.42, 0.24)),
+    "water": ((0.62, 0.8, 0.9), (0.7, 0.86, 0.88)),
+    "soda": ((0.3, 0.15, 0.12), (0.9, 0.5, 0.14), (0.45, 0.72, 0.25)),
+    "ketchup": ((0.8, 0.12, 0.1), (0.92, 0.76, 0.16)),
+    "milk": ((0.94, 0.93, 0.9),),
+}
 CAPS = ((0.8, 0.12, 0.12), (0.15, 0.32, 0.65), (0.92, 0.92, 0.9), (0.85, 0.7, 0.25), (0.2, 0.2, 0.2), (0.2, 0.55, 0.3))
 
 
@@ -52,12 +110,20 @@ def bottle(rng, kind=None):
     radius = np.interp(np.linspace(low, high, 5) * top, profile[:, 1], profile[:, 0]) * 1.025
     heights = np.linspace(low, high, 5) * top
     paper = (0.94, 0.92, 0.85) if rng.random() < 0.6 else label
-    model.add(lathe(np.stack([radius, heights], 1), sides=32), lambda p: np.where((np.abs(p[:, 2] - np.mean(heights)) < 0.022 * top)[:, None], label, paper), 0.1)
+    model.add(
+        lathe(np.stack([radius, heights], 1), sides=32),
+        lambda p: np.where((np.abs(p[:, 2] - np.mean(heights)) < 0.022 * top)[:, None], label, paper),
+        0.1,
+    )
     model.add(lathe([(radius[2] * 1.01, 0.36 * top), (radius[2] * 1.012, 0.44 * top)], sides=32), label, 0.1)
     neck = profile[-2, 0]
     model.add(lathe([(neck * 1.15, 0.93 * top), (neck * 1.2, 1.02 * top), (0, 1.03 * top)], sides=20), cap, 0.4)
     if kind in ("wine", "beer"):
-        model.add(lathe([(np.interp(0.82 * top, profile[:, 1], profile[:, 0]) * 1.05, 0.82 * top), (neck * 1.1, 0.94 * top)], sides=20), cap, 0.5)
+        model.add(
+            lathe([(np.interp(0.82 * top, profile[:, 1], profile[:, 0]) * 1.05, 0.82 * top), (neck * 1.1, 0.94 * top)], sides=20),
+            cap,
+            0.5,
+        )
     if kind == "ketchup":
         model.add(rod((0, 0, top), (0, 0, 1.15 * top), 0.8 * neck, 0.3 * neck), cap, 0.3)
     model.extras |= {"kind": kind, "radius": float(body)}
@@ -83,7 +149,14 @@ def chair(rng, kind=None):
     kind = kind or rng.choice(KINDS["chair"])
     model = Model("chair")
     wood, cloth, seat = pick(rng, WOODS), pick(rng, CLOTHES), rng.uniform(0.43, 0.48)
-    {"wooden": _wooden_chair, "office": _office_chair, "garden": _garden_chair, "shell": _shell_chair, "bentwood": _bentwood_chair, "upholstered": _upholstered_chair}[kind](model, rng, wood, cloth, seat)
+    {
+        "wooden": _wooden_chair,
+        "office": _office_chair,
+        "garden": _garden_chair,
+        "shell": _shell_chair,
+        "bentwood": _bentwood_chair,
+        "upholstered": _upholstered_chair,
+    }[kind](model, rng, wood, cloth, seat)
     model.extras |= {"kind": kind, "seat": np.array([[0.02, 0, seat + 0.06]])}
     return model
 
@@ -120,7 +193,10 @@ def _office_chair(model, rng, wood, cloth, seat):
     model.add(tube([(-0.1, 0, seat - 0.03), (-0.27, 0, seat + 0.02), (-0.29, 0, seat + 0.25)], 0.025, sides=8), BLACK)
     model.add(ball((-0.28, 0, seat + 0.42), (0.05, 0.22, 0.3), 0.55, pitch=-8), colour)
     for side in (1, -1):
-        model.add(tube([(0.0, side * 0.25, seat), (0.0, side * 0.3, seat + 0.12), (0.0, side * 0.29, seat + 0.22)], 0.018, sides=8), BLACK)
+        model.add(
+            tube([(0.0, side * 0.25, seat), (0.0, side * 0.3, seat + 0.12), (0.0, side * 0.29, seat + 0.22)], 0.018, sides=8),
+            BLACK,
+        )
         model.add(ball((0.02, side * 0.29, seat + 0.23), (0.14, 0.035, 0.02), 0.5), BLACK)
 
 
@@ -130,10 +206,29 @@ def _garden_chair(model, rng, wood, cloth, seat):
     four_legs(model, 0.4, 0.42, seat, 0.022, colour, 0.05)
     top = seat + 0.48
     for y in np.linspace(-0.21, 0.21, 7):
-        model.add(tube([(-0.21, y, seat), (-0.26, y, (seat + top) / 2), (-0.33, 0.92 * y, top - 0.6 * y * y)], 0.024, sides=8, flat=0.6), colour, 0.4)
+        model.add(
+            tube(
+                [(-0.21, y, seat), (-0.26, y, (seat + top) / 2), (-0.33, 0.92 * y, top - 0.6 * y * y)], 0.024, sides=8, flat=0.6
+            ),
+            colour,
+            0.4,
+        )
     model.add(tube([(-0.325, -0.2, top - 0.03), (-0.34, 0, top + 0.02), (-0.325, 0.2, top - 0.03)], 0.026, sides=8), colour, 0.4)
     for side in (1, -1):
-        model.add(tube([(0.2, side * 0.25, seat), (0.2, side * 0.27, seat + 0.2), (-0.05, side * 0.27, seat + 0.22), (-0.29, side * 0.22, seat + 0.24)], 0.022, sides=8), colour, 0.4)
+        model.add(
+            tube(
+                [
+                    (0.2, side * 0.25, seat),
+                    (0.2, side * 0.27, seat + 0.2),
+                    (-0.05, side * 0.27, seat + 0.22),
+                    (-0.29, side * 0.22, seat + 0.24),
+                ],
+                0.022,
+                sides=8,
+            ),
+            colour,
+            0.4,
+        )
 
 
 def _shell_chair(model, rng, wood, cloth, seat):
@@ -155,7 +250,18 @@ def _bentwood_chair(model, rng, wood, cloth, seat):
     model.add(ring((0, 0, 0.22), 0.17, 0.009, axis="z"), wood)
     top = seat + 0.47
     for width, rise in ((0.19, 1.0), (0.12, 0.8)):
-        arch = [(-0.16 - 0.1 * s, side, seat + (top - seat) * s * rise) for side, s in ((width * 0.9, 0), (width, 0.45), (width * 0.8, 0.85), (0, 1.02), (-width * 0.8, 0.85), (-width, 0.45), (-width * 0.9, 0))]
+        arch = [
+            (-0.16 - 0.1 * s, side, seat + (top - seat) * s * rise)
+            for side, s in (
+                (width * 0.9, 0),
+                (width, 0.45),
+                (width * 0.8, 0.85),
+                (0, 1.02),
+                (-width * 0.8, 0.85),
+                (-width, 0.45),
+                (-width * 0.9, 0),
+            )
+        ]
         model.add(tube(arch, 0.0135, sides=10, count=40), wood, 0.4)
 
 
@@ -174,16 +280,38 @@ def diningtable(rng, kind=None):
     model, wood, height = Model("diningtable"), pick(rng, WOODS), rng.uniform(0.72, 0.77)
     length, width = (rng.uniform(1.3, 2.0), rng.uniform(0.8, 0.95)) if kind != "round" else (rng.uniform(1.0, 1.3),) * 2
     if kind == "round":
-        model.add(lathe([(0, -0.035), (0.49 * length, -0.035), (0.5 * length, -0.02), (0.5 * length, 0), (0, 0)], (0, 0, height), sides=48), wood, 0.4)
+        model.add(
+            lathe(
+                [(0, -0.035), (0.49 * length, -0.035), (0.5 * length, -0.02), (0.5 * length, 0), (0, 0)], (0, 0, height), sides=48
+            ),
+            wood,
+            0.4,
+        )
         model.add(lathe([(0.06, 0.05), (0.045, 0.25), (0.075, 0.4), (0.05, 0.55), (0.12, height - 0.04)]), wood, 0.3)
         for turn in np.arange(4) * np.pi / 2 + 0.4:
-            model.add(tube([(0, 0, 0.22), (0.2 * np.cos(turn), 0.2 * np.sin(turn), 0.13), (0.38 * np.cos(turn), 0.38 * np.sin(turn), 0.03)], [0.05, 0.04, 0.03], sides=10), wood)
+            model.add(
+                tube(
+                    [
+                        (0, 0, 0.22),
+                        (0.2 * np.cos(turn), 0.2 * np.sin(turn), 0.13),
+                        (0.38 * np.cos(turn), 0.38 * np.sin(turn), 0.03),
+                    ],
+                    [0.05, 0.04, 0.03],
+                    sides=10,
+                ),
+                wood,
+            )
     else:
         model.add(box((0, 0, height - 0.02), (length, width, 0.04)), wood, 0.4)
         if kind == "trestle":
             for x in (-0.36, 0.36):
                 for lean in (-1, 1):
-                    model.add(rod((x * length, lean * 0.36 * width, 0), (x * length, -lean * 0.1 * width, height - 0.04), 0.03, sides=8), wood)
+                    model.add(
+                        rod(
+                            (x * length, lean * 0.36 * width, 0), (x * length, -lean * 0.1 * width, height - 0.04), 0.03, sides=8
+                        ),
+                        wood,
+                    )
             model.add(box((0, 0, 0.4), (0.74 * length, 0.05, 0.09)), wood)
         else:
             four_legs(model, length - 0.14, width - 0.14, height - 0.04, 0.035, wood, 0, round_leg=False)
@@ -222,12 +350,26 @@ def _tableware(model, rng, length, width, height):
         for side in (1, -1):
             if rng.random() < 0.75:
                 y = side * (width / 2 - 0.2)
-                model.add(lathe([(0, 0), (0.08, 0), (0.13, 0.018), (0.125, 0.022), (0.08, 0.006), (0, 0.006)], (x, y, z)), white, 0.6)
-                model.add(lathe([(0, 0), (0.03, 0), (0.036, 0.1), (0.032, 0.1), (0.028, 0.01), (0, 0.01)], (x + 0.17, y - side * 0.08, z)), (0.8, 0.87, 0.9), 0.9)
+                model.add(
+                    lathe([(0, 0), (0.08, 0), (0.13, 0.018), (0.125, 0.022), (0.08, 0.006), (0, 0.006)], (x, y, z)), white, 0.6
+                )
+                model.add(
+                    lathe(
+                        [(0, 0), (0.03, 0), (0.036, 0.1), (0.032, 0.1), (0.028, 0.01), (0, 0.01)], (x + 0.17, y - side * 0.08, z)
+                    ),
+                    (0.8, 0.87, 0.9),
+                    0.9,
+                )
     if rng.random() < 0.6:
-        model.add(lathe([(0, 0), (0.06, 0), (0.15, 0.09), (0.14, 0.09), (0.055, 0.015), (0, 0.015)], (0, 0, z)), pick(rng, CLOTHES), 0.5)
+        model.add(
+            lathe([(0, 0), (0.06, 0), (0.15, 0.09), (0.14, 0.09), (0.055, 0.015), (0, 0.015)], (0, 0, z)), pick(rng, CLOTHES), 0.5
+        )
         for _ in range(7):
-            model.add(ball((rng.uniform(-0.07, 0.07), rng.uniform(-0.07, 0.07), z + 0.085), 0.042, count=10), [(0.85, 0.15, 0.12), (0.95, 0.6, 0.1), (0.55, 0.72, 0.2), (0.95, 0.85, 0.25)][rng.integers(4)], 0.4)
+            model.add(
+                ball((rng.uniform(-0.07, 0.07), rng.uniform(-0.07, 0.07), z + 0.085), 0.042, count=10),
+                [(0.85, 0.15, 0.12), (0.95, 0.6, 0.1), (0.55, 0.72, 0.2), (0.95, 0.85, 0.25)][rng.integers(4)],
+                0.4,
+            )
 
 
 # ------------------------------------------------------------------------------------------------
@@ -239,14 +381,38 @@ def pottedplant(rng, kind=None):
     kind = kind or rng.choice(KINDS["pottedplant"])
     model = Model("pottedplant")
     height, radius = rng.uniform(0.22, 0.34), rng.uniform(0.15, 0.21)
-    clay = pick(rng, ((0.75, 0.42, 0.28), (0.92, 0.92, 0.9), (0.3, 0.42, 0.6), (0.35, 0.36, 0.38), (0.85, 0.7, 0.35), (0.35, 0.55, 0.5)))
-    shapes = ([(0, 0), (0.7 * radius, 0), (radius, 0.84 * height), (1.1 * radius, 0.84 * height), (1.1 * radius, height), (0.95 * radius, height), (0.9 * radius, 0.9 * height), (0, 0.9 * height)],
-              [(0, 0), (0.75 * radius, 0), (1.08 * radius, 0.35 * height), (1.05 * radius, 0.7 * height), (0.85 * radius, height), (0.78 * radius, height), (0.75 * radius, 0.9 * height), (0, 0.9 * height)],
-              [(0, 0), (radius, 0), (radius, height), (0.92 * radius, height), (0.9 * radius, 0.9 * height), (0, 0.9 * height)])  # fmt: skip
+    clay = pick(
+        rng, ((0.75, 0.42, 0.28), (0.92, 0.92, 0.9), (0.3, 0.42, 0.6), (0.35, 0.36, 0.38), (0.85, 0.7, 0.35), (0.35, 0.55, 0.5))
+    )
+    shapes = (
+        [
+            (0, 0),
+            (0.7 * radius, 0),
+            (radius, 0.84 * height),
+            (1.1 * radius, 0.84 * height),
+            (1.1 * radius, height),
+            (0.95 * radius, height),
+            (0.9 * radius, 0.9 * height),
+            (0, 0.9 * height),
+        ],
+        [
+            (0, 0),
+            (0.75 * radius, 0),
+            (1.08 * radius, 0.35 * height),
+            (1.05 * radius, 0.7 * height),
+            (0.85 * radius, height),
+            (0.78 * radius, height),
+            (0.75 * radius, 0.9 * height),
+            (0, 0.9 * height),
+        ],
+        [(0, 0), (radius, 0), (radius, height), (0.92 * radius, height), (0.9 * radius, 0.9 * height), (0, 0.9 * height)],
+    )
     model.add(lathe(shapes[rng.integers(3)]), clay, 0.4)
     model.add(lathe([(0, 0), (0.85 * radius, 0), (0, 0.02)], (0, 0, 0.9 * height)), (0.28, 0.2, 0.15))
     green = pick(rng, LEAVES)
-    {"palm": _palm, "leafy": _leafy, "cactus": _cactus, "flowers": _flowers, "bonsai": _bonsai, "sansevieria": _sansevieria}[kind](model, rng, 0.9 * height, radius, green)
+    {"palm": _palm, "leafy": _leafy, "cactus": _cactus, "flowers": _flowers, "bonsai": _bonsai, "sansevieria": _sansevieria}[
+        kind
+    ](model, rng, 0.9 * height, radius, green)
     model.extras["kind"] = kind
     return model
 
@@ -280,40 +446,81 @@ def _leafy(model, rng, z, radius, green):
     for _ in range(rng.integers(11, 18)):
         turn, reach, rise = rng.uniform(0, 2 * np.pi), rng.uniform(0.08, 0.34), rng.uniform(0.15, 0.7)
         end = np.array([reach * np.cos(turn), reach * np.sin(turn), z + rise])
-        model.add(tube([(0, 0, z), (0.3 * end[0], 0.3 * end[1], z + 0.6 * rise), end], 0.009, sides=6, count=10), tuple(0.8 * np.array(green)))
-        model.add(leaf(end, end + np.array([0.24 * np.cos(turn), 0.24 * np.sin(turn), rng.uniform(-0.08, 0.06)]), rng.uniform(0.15, 0.24), 0.05, 0.8), _shaded(rng, green), 0.4)
+        model.add(
+            tube([(0, 0, z), (0.3 * end[0], 0.3 * end[1], z + 0.6 * rise), end], 0.009, sides=6, count=10),
+            tuple(0.8 * np.array(green)),
+        )
+        model.add(
+            leaf(
+                end,
+                end + np.array([0.24 * np.cos(turn), 0.24 * np.sin(turn), rng.uniform(-0.08, 0.06)]),
+                rng.uniform(0.15, 0.24),
+                0.05,
+                0.8,
+            ),
+            _shaded(rng, green),
+            0.4,
+        )
 
 
 def _cactus(model, rng, z, radius, green):
     def column(points, thick):
-        model.add(tube(points, thick, sides=40, count=30), lambda p: np.where((np.sin(np.arctan2(p[:, 1], p[:, 0] + 1e-6) * 14) > 0)[:, None], green, tuple(0.72 * np.array(green))))
+        model.add(
+            tube(points, thick, sides=40, count=30),
+            lambda p: np.where(
+                (np.sin(np.arctan2(p[:, 1], p[:, 0] + 1e-6) * 14) > 0)[:, None], green, tuple(0.72 * np.array(green))
+            ),
+        )
 
     tall = rng.uniform(0.45, 0.8)
     column([(0, 0, z), (0, 0, z + tall)], rng.uniform(0.075, 0.105))
     for side in (1, -1):
         if rng.random() < 0.85:
             up = rng.uniform(0.3, 0.55) * tall
-            column([(0, 0, z + up), (0, side * 0.17, z + up + 0.02), (0, side * 0.2, z + up + 0.12), (0, side * 0.2, z + up + rng.uniform(0.2, 0.32))], 0.05)
+            column(
+                [
+                    (0, 0, z + up),
+                    (0, side * 0.17, z + up + 0.02),
+                    (0, side * 0.2, z + up + 0.12),
+                    (0, side * 0.2, z + up + rng.uniform(0.2, 0.32)),
+                ],
+                0.05,
+            )
 
 
 def _flowers(model, rng, z, radius, green):
-    petal = pick(rng, ((0.88, 0.15, 0.25), (0.95, 0.75, 0.15), (0.9, 0.45, 0.7), (0.95, 0.95, 0.95), (0.6, 0.35, 0.8), (0.95, 0.5, 0.15)))
+    petal = pick(
+        rng, ((0.88, 0.15, 0.25), (0.95, 0.75, 0.15), (0.9, 0.45, 0.7), (0.95, 0.95, 0.95), (0.6, 0.35, 0.8), (0.95, 0.5, 0.15))
+    )
     for _ in range(26):
         turn, reach, rise = rng.uniform(0, 2 * np.pi), rng.uniform(0.02, 0.2), rng.uniform(0.05, 0.28)
         base = np.array([reach * np.cos(turn), reach * np.sin(turn), z + rise])
-        model.add(leaf(base, base + np.array([0.12 * np.cos(turn), 0.12 * np.sin(turn), 0.04]), 0.09, 0.02, 0.7, rows=6), _shaded(rng, green), 0.2)
+        model.add(
+            leaf(base, base + np.array([0.12 * np.cos(turn), 0.12 * np.sin(turn), 0.04]), 0.09, 0.02, 0.7, rows=6),
+            _shaded(rng, green),
+            0.2,
+        )
     for _ in range(rng.integers(9, 15)):
         turn, reach, rise = rng.uniform(0, 2 * np.pi), rng.uniform(0.0, 0.24), rng.uniform(0.26, 0.46)
         end = np.array([reach * np.cos(turn), reach * np.sin(turn), z + rise])
         model.add(tube([(0.2 * end[0], 0.2 * end[1], z), end], 0.006, sides=6, count=6), tuple(0.8 * np.array(green)))
         for k in np.arange(6) * np.pi / 3:
-            model.add(ball(end + 0.035 * np.array([np.cos(k), np.sin(k), 0.25]), (0.03, 0.03, 0.017), count=7), _shaded(rng, petal))
+            model.add(
+                ball(end + 0.035 * np.array([np.cos(k), np.sin(k), 0.25]), (0.03, 0.03, 0.017), count=7), _shaded(rng, petal)
+            )
         model.add(ball(end + [0, 0, 0.015], 0.02, count=7), (0.95, 0.8, 0.2))
 
 
 def _bonsai(model, rng, z, radius, green):
     bend = rng.uniform(-0.12, 0.12)
-    model.add(tube([(0, 0, z), (0.04, bend, z + 0.16), (-0.02, -0.5 * bend, z + 0.34), (0.02, 0, z + 0.46)], [0.035, 0.028, 0.022, 0.012], sides=10), (0.4, 0.28, 0.19))
+    model.add(
+        tube(
+            [(0, 0, z), (0.04, bend, z + 0.16), (-0.02, -0.5 * bend, z + 0.34), (0.02, 0, z + 0.46)],
+            [0.035, 0.028, 0.022, 0.012],
+            sides=10,
+        ),
+        (0.4, 0.28, 0.19),
+    )
     for _ in range(70):
         direction = rng.normal(size=3)
         place = direction / np.linalg.norm(direction) * [0.24, 0.24, 0.18] * rng.uniform(0.55, 1) + [0, 0, z + 0.52]
@@ -324,7 +531,11 @@ def _sansevieria(model, rng, z, radius, green):
     for _ in range(rng.integers(9, 14)):
         x, y = rng.normal(0, 0.3 * radius, 2)
         tip = np.array([x * 2.6, y * 2.6, z + rng.uniform(0.4, 0.8)])
-        model.add(leaf((x, y, z - 0.02), tip, rng.uniform(0.07, 0.11), 0.0, 0.6), lambda p: np.where((np.sin(p[:, 2] * 70) > 0.2)[:, None], tuple(1.3 * np.array(green)), green), 0.3)
+        model.add(
+            leaf((x, y, z - 0.02), tip, rng.uniform(0.07, 0.11), 0.0, 0.6),
+            lambda p: np.where((np.sin(p[:, 2] * 70) > 0.2)[:, None], tuple(1.3 * np.array(green)), green),
+            0.3,
+        )
 
 
 # ------------------------------------------------------------------------------------------------
@@ -338,7 +549,7 @@ def sofa(rng, kind=None):
     leather = ((0.5, 0.28, 0.17), (0.3, 0.2, 0.16), (0.25, 0.25, 0.27), (0.6, 0.14, 0.14))
     colour = pick(rng, leather) if kind == "chesterfield" else pick(rng, (*CLOTHES, (0.62, 0.6, 0.56), (0.75, 0.68, 0.56)))
     shade = tuple(0.92 * np.array(colour))
-    width, depth, seat = 0.68 * seats, 0.62, 0.42
+    width, seat = 0.68 * seats, 0.42
     arm = {"modern": 0.08, "chesterfield": 0.15}.get(kind, 0.12)
     base = 0.2 if kind == "modern" else 0.1
     model.add(ball((0.02, 0, (base + 0.32) / 2), (0.42, width / 2 + arm, (0.34 - base) / 2), 0.2), shade)
@@ -346,18 +557,30 @@ def sofa(rng, kind=None):
     for k in range(seats):
         y = (k - (seats - 1) / 2) * 0.68
         model.add(ball((0.08, y, seat - 0.06), (0.36, 0.335, 0.095), 0.4), colour, 0.3 if kind == "chesterfield" else 0.1)
-        model.add(ball((-0.3, y, (seat + back_top) / 2), (0.12, 0.335, (back_top - seat) / 2 + 0.06), 0.4, pitch=-8), colour, 0.3 if kind == "chesterfield" else 0.1)
+        model.add(
+            ball((-0.3, y, (seat + back_top) / 2), (0.12, 0.335, (back_top - seat) / 2 + 0.06), 0.4, pitch=-8),
+            colour,
+            0.3 if kind == "chesterfield" else 0.1,
+        )
     model.add(ball((-0.4, 0, (base + back_top) / 2 - 0.03), (0.09, width / 2 + arm, (back_top - base) / 2), 0.25), shade)
     arm_top = back_top if kind == "chesterfield" else 0.6
     for side in (1, -1):
         y = side * (width / 2 + arm)
         model.add(ball((0.0, y, (base + arm_top) / 2), (0.44, arm, (arm_top - base) / 2), 0.3), shade)
         if kind in ("classic", "chesterfield"):
-            model.add(tube([(-0.36, y, arm_top - 0.03), (0.4, y, arm_top - 0.03)], arm * 1.12, sides=18), colour, 0.3 if kind == "chesterfield" else 0.1)
+            model.add(
+                tube([(-0.36, y, arm_top - 0.03), (0.4, y, arm_top - 0.03)], arm * 1.12, sides=18),
+                colour,
+                0.3 if kind == "chesterfield" else 0.1,
+            )
         for x in (-0.36, 0.38):
             model.add(rod((x, 0.9 * y, 0), (x, 0.9 * y, base + 0.03), 0.02, 0.03, sides=8), (0.3, 0.21, 0.15))
     if kind == "chesterfield":
-        model.add(tube([(-0.41, -width / 2 - arm, back_top - 0.02), (-0.41, width / 2 + arm, back_top - 0.02)], 0.12, sides=18), colour, 0.3)
+        model.add(
+            tube([(-0.41, -width / 2 - arm, back_top - 0.02), (-0.41, width / 2 + arm, back_top - 0.02)], 0.12, sides=18),
+            colour,
+            0.3,
+        )
         for row, z in enumerate((0.52, 0.63)):
             for y in np.arange(-width / 2 + 0.1 + 0.09 * row, width / 2, 0.18):
                 model.add(ball((-0.175 - 0.14 * (z - 0.55), y, z), 0.016, count=6), tuple(0.55 * np.array(colour)))
@@ -365,7 +588,10 @@ def sofa(rng, kind=None):
         model.add(ball((0.62, width / 2 - 0.24, 0.21), (0.42, 0.36, 0.12), 0.25), shade)
         model.add(ball((0.62, width / 2 - 0.24, seat - 0.06), (0.42, 0.35, 0.09), 0.4), colour)
     for _ in range(rng.integers(0, 3)):
-        model.add(ball((-0.1, rng.uniform(-0.4, 0.4) * width, seat + 0.2), (0.09, 0.2, 0.2), 0.55, pitch=-22, yaw=rng.uniform(-15, 15)), pick(rng, CLOTHES))
+        model.add(
+            ball((-0.1, rng.uniform(-0.4, 0.4) * width, seat + 0.2), (0.09, 0.2, 0.2), 0.55, pitch=-22, yaw=rng.uniform(-15, 15)),
+            pick(rng, CLOTHES),
+        )
     model.extras |= {"kind": kind, "seats": np.array([[0.1, (k - (seats - 1) / 2) * 0.68, seat + 0.1] for k in range(seats)])}
     return model
 
@@ -373,8 +599,21 @@ def sofa(rng, kind=None):
 def screen_picture(rng):
     """Colours of a screen as a function of (across, up), both from 0 to 1: landscape, colour bars, desktop, football, dark."""
     kind = rng.integers(5)
-    sky, grass = pick(rng, ((0.5, 0.75, 0.95), (0.95, 0.6, 0.4), (0.65, 0.8, 0.95))), pick(rng, ((0.3, 0.6, 0.3), (0.8, 0.7, 0.4), (0.25, 0.45, 0.6)))
-    bars = np.array([(0.9, 0.9, 0.9), (0.9, 0.9, 0.1), (0.1, 0.85, 0.85), (0.1, 0.8, 0.1), (0.85, 0.1, 0.85), (0.85, 0.1, 0.1), (0.1, 0.1, 0.85)])
+    sky, grass = (
+        pick(rng, ((0.5, 0.75, 0.95), (0.95, 0.6, 0.4), (0.65, 0.8, 0.95))),
+        pick(rng, ((0.3, 0.6, 0.3), (0.8, 0.7, 0.4), (0.25, 0.45, 0.6))),
+    )
+    bars = np.array(
+        [
+            (0.9, 0.9, 0.9),
+            (0.9, 0.9, 0.1),
+            (0.1, 0.85, 0.85),
+            (0.1, 0.8, 0.1),
+            (0.85, 0.1, 0.85),
+            (0.85, 0.1, 0.1),
+            (0.1, 0.1, 0.85),
+        ]
+    )
     phase = rng.uniform(0, 6)
 
     def colour(across, up):
@@ -389,7 +628,11 @@ def screen_picture(rng):
             return np.where(bar[:, None], (0.3, 0.35, 0.45), np.where(window[:, None], (0.95, 0.95, 0.96), sky))
         if kind == 3:
             line = (np.abs(across - 0.5) < 0.012) | (np.abs((across - 0.5) ** 2 + (up - 0.5) ** 2 - 0.04) < 0.006)
-            return np.where(line[:, None], (0.95, 0.95, 0.95), np.where((np.sin(across * 40) > 0)[:, None], (0.25, 0.6, 0.25), (0.3, 0.66, 0.3)))
+            return np.where(
+                line[:, None],
+                (0.95, 0.95, 0.95),
+                np.where((np.sin(across * 40) > 0)[:, None], (0.25, 0.6, 0.25), (0.3, 0.66, 0.3)),
+            )
         gleam = np.clip(1 - 4 * np.abs(across + 0.4 * up - 0.75), 0, 1)[:, None]
         return np.array([(0.2, 0.22, 0.25)]) * (1 - 0.6 * gleam) + gleam * 0.35
 
@@ -439,11 +682,30 @@ def _crt(model, rng):
     screen(shifted, rng, 0.072, z, 0.66 * width, 0.74 * height, bulge=0.035)
     model.include(shifted.moved(offset=(0.008, 0.09 * width, 0)))
     for k in range(3):
-        model.add(rod((0.06, -0.41 * width, z + (0.28 - 0.16 * k) * height), (0.095, -0.41 * width, z + (0.28 - 0.16 * k) * height), 0.026), STEEL, 0.7)
+        model.add(
+            rod(
+                (0.06, -0.41 * width, z + (0.28 - 0.16 * k) * height),
+                (0.095, -0.41 * width, z + (0.28 - 0.16 * k) * height),
+                0.026,
+            ),
+            STEEL,
+            0.7,
+        )
     for side in (1, -1):
         model.add(rod((0.0, side * 0.15, 0), (0, side * 0.15, 0.05), 0.02), BLACK)
         if rng.random() < 0.85:
-            model.add(rod((-0.08, 0, z + height / 2), (-0.1, side * rng.uniform(0.2, 0.32), z + height / 2 + 0.36), 0.006, sides=6), STEEL, 0.8)
+            model.add(
+                rod((-0.08, 0, z + height / 2), (-0.1, side * rng.uniform(0.2, 0.32), z + height / 2 + 0.36), 0.006, sides=6),
+                STEEL,
+                0.8,
+            )
 
 
-BUILDERS = {"bottle": bottle, "chair": chair, "diningtable": diningtable, "pottedplant": pottedplant, "sofa": sofa, "tvmonitor": tvmonitor}
+BUILDERS = {
+    "bottle": bottle,
+    "chair": chair,
+    "diningtable": diningtable,
+    "pottedplant": pottedplant,
+    "sofa": sofa,
+    "tvmonitor": tvmonitor,
+}

@@ -1,9 +1,9 @@
 """Aeroplane, boat and train."""
 
 import numpy as np
+from shapes import Model, ball, box, lathe, loft, plate, rod, sheet, tube
 
 from models.vehicles_road import BLACK, CHROME, GLASS, LAMP, REAR, TYRE, paint
-from shapes import Model, ball, box, lathe, loft, plate, rod, sheet, tube
 
 KINDS = {
     "aeroplane": ("airliner", "propeller", "fighter", "biplane", "jumbo"),
@@ -48,7 +48,9 @@ def aeroplane(rng, kind=None, flying=None):
     kind = kind or rng.choice(KINDS["aeroplane"])
     flying = rng.random() < 0.6 if flying is None else flying
     model, colour = Model("aeroplane"), paint(rng)
-    height = {"airliner": _airliner, "jumbo": _airliner, "propeller": _propeller_plane, "fighter": _fighter, "biplane": _biplane}[kind](model, rng, colour, kind, flying)
+    height = {"airliner": _airliner, "jumbo": _airliner, "propeller": _propeller_plane, "fighter": _fighter, "biplane": _biplane}[
+        kind
+    ](model, rng, colour, kind, flying)
     model = model if flying else model.moved(offset=(0, 0, height))
     model.extras |= {"kind": kind, "flying": bool(flying), "pose": "flying" if flying else "standing"}
     return model
@@ -58,7 +60,14 @@ def wheels_down(model, places, radius, height):
     for x, y in places:
         model.add(rod((x, y, -0.2), (x, y, -height + radius), 0.07 * height), STEEL)
         for side in (0.6, -0.6):
-            model.add(lathe([(0, -0.3 * radius), (radius, -0.25 * radius), (radius, 0.25 * radius), (0, 0.3 * radius)], (x, y + side * radius, -height + radius), axis="y"), TYRE)
+            model.add(
+                lathe(
+                    [(0, -0.3 * radius), (radius, -0.25 * radius), (radius, 0.25 * radius), (0, 0.3 * radius)],
+                    (x, y + side * radius, -height + radius),
+                    axis="y",
+                ),
+                TYRE,
+            )
 
 
 def _airliner(model, rng, colour, kind, flying):
@@ -74,21 +83,58 @@ def _airliner(model, rng, colour, kind, flying):
         rgb = np.where(band[:, None], colour, rgb)
         return np.where((points[:, 0] < -0.72 * half)[:, None] & ~cheat, colour, rgb)
 
-    model.add(tube([(-half, 0, 0.55 * radius), (-0.62 * half, 0, 0.16 * radius), (0, 0, 0), (0.75 * half, 0, 0), (0.93 * half, 0, -0.1 * radius), (half, 0, -0.22 * radius)],
-                   np.array([0.2, 0.85, 1, 1, 0.78, 0.3]) * radius, sides=32, count=60), livery, 0.6)  # fmt: skip
+    model.add(
+        tube(
+            [
+                (-half, 0, 0.55 * radius),
+                (-0.62 * half, 0, 0.16 * radius),
+                (0, 0, 0),
+                (0.75 * half, 0, 0),
+                (0.93 * half, 0, -0.1 * radius),
+                (half, 0, -0.22 * radius),
+            ],
+            np.array([0.2, 0.85, 1, 1, 0.78, 0.3]) * radius,
+            sides=32,
+            count=60,
+        ),
+        livery,
+        0.6,
+    )
     for side in (1, -1):
         for x in np.arange(-0.6 * half, 0.78 * half, 0.9):
             model.add(ball((x, side * 0.955 * radius, 0.3 * radius), (0.2, 0.1, 0.28), 0.6, count=7), (0.16, 0.2, 0.27), 0.8)
     model.add(ball((0.905 * half, 0, 0.3 * radius), (0.045 * half, 0.62 * radius, 0.22 * radius)), (0.14, 0.17, 0.22), 0.9)
-    both_wings(model, (0.22 * half, 0.7 * radius, -0.4 * radius), 0.34 * half, (-0.3 * half, 0.92 * half, 0.35 * radius), 0.1 * half, 0.1, (0.72, 0.74, 0.77))
-    both_wings(model, (-0.76 * half, 0.3 * radius, 0.5 * radius), 0.2 * half, (-0.95 * half, 0.36 * half, 0.62 * radius), 0.08 * half, 0.1, (0.75, 0.77, 0.8))
-    model.add(surface((-0.66 * half, 0, 0.6 * radius), 0.3 * half, (-0.95 * half, 0, 0.46 * half), 0.11 * half, 0.09, vertical=True), colour, 0.6)
+    both_wings(
+        model,
+        (0.22 * half, 0.7 * radius, -0.4 * radius),
+        0.34 * half,
+        (-0.3 * half, 0.92 * half, 0.35 * radius),
+        0.1 * half,
+        0.1,
+        (0.72, 0.74, 0.77),
+    )
+    both_wings(
+        model,
+        (-0.76 * half, 0.3 * radius, 0.5 * radius),
+        0.2 * half,
+        (-0.95 * half, 0.36 * half, 0.62 * radius),
+        0.08 * half,
+        0.1,
+        (0.75, 0.77, 0.8),
+    )
+    model.add(
+        surface((-0.66 * half, 0, 0.6 * radius), 0.3 * half, (-0.95 * half, 0, 0.46 * half), 0.11 * half, 0.09, vertical=True),
+        colour,
+        0.6,
+    )
     places = (0.33,) if kind == "airliner" else (0.28, 0.52)
     for side in (1, -1):
         for share in places:
             centre = np.array([(0.22 - 0.5 * share) * half + 0.08 * half, side * share * half, -0.85 * radius])
             shape = [(0.62, 1.1), (0.8, 1.0), (0.82, 0.3), (0.6, -1.0), (0.4, -1.3), (0.0, -1.3)]
-            model.add(lathe([(0, 0.8), (0.6, 0.85), *shape], centre, axis="x"), colour if rng.random() < 0.5 else (0.8, 0.82, 0.85), 0.6)
+            model.add(
+                lathe([(0, 0.8), (0.6, 0.85), *shape], centre, axis="x"), colour if rng.random() < 0.5 else (0.8, 0.82, 0.85), 0.6
+            )
             model.add(ball(centre + [0.9, 0, 0], (0.12, 0.58, 0.58)), BLACK)
             model.add(box(centre + [-0.5, 0, 0.75], (1.6, 0.2, 0.8)), STEEL)
     if not flying:
@@ -98,7 +144,16 @@ def _airliner(model, rng, colour, kind, flying):
 
 def _propeller_plane(model, rng, colour, kind, flying):
     body = WHITE if rng.random() < 0.6 else tuple(0.85 * np.array(colour))
-    model.add(tube([(-3.9, 0, 0.35), (-2, 0, 0.15), (0, 0, 0.1), (1.6, 0, 0), (2.5, 0, -0.05)], [0.16, 0.42, 0.68, 0.62, 0.48], sides=24, count=40), lambda p: np.where((np.abs(p[:, 2] - 0.02) < 0.1)[:, None], colour, body), 0.6)
+    model.add(
+        tube(
+            [(-3.9, 0, 0.35), (-2, 0, 0.15), (0, 0, 0.1), (1.6, 0, 0), (2.5, 0, -0.05)],
+            [0.16, 0.42, 0.68, 0.62, 0.48],
+            sides=24,
+            count=40,
+        ),
+        lambda p: np.where((np.abs(p[:, 2] - 0.02) < 0.1)[:, None], colour, body),
+        0.6,
+    )
     model.add(ball((0.45, 0, 0.6), (1.05, 0.5, 0.42)), GLASS, 0.95)
     high = rng.random() < 0.5
     z = 0.98 if high else -0.35
@@ -117,12 +172,26 @@ def _propeller_plane(model, rng, colour, kind, flying):
 
 def _fighter(model, rng, colour, kind, flying):
     body = [(0.55, 0.58, 0.62), (0.45, 0.5, 0.42), (0.62, 0.6, 0.5)][rng.integers(3)]
-    model.add(tube([(-6, 0, 0), (-3, 0, 0), (1, 0, 0.05), (4, 0, 0), (7.2, 0, -0.12)], [0.6, 0.82, 0.85, 0.55, 0.06], sides=22, count=50, flat=1.15), body, 0.4)
+    model.add(
+        tube(
+            [(-6, 0, 0), (-3, 0, 0), (1, 0, 0.05), (4, 0, 0), (7.2, 0, -0.12)],
+            [0.6, 0.82, 0.85, 0.55, 0.06],
+            sides=22,
+            count=50,
+            flat=1.15,
+        ),
+        body,
+        0.4,
+    )
     model.add(ball((3.0, 0, 0.62), (1.5, 0.42, 0.48)), (0.3, 0.38, 0.4), 0.95)
     both_wings(model, (2.4, 0.5, 0), 6.6, (-3.0, 4.6, 0), 1.1, 0.035, body, 0.3)
     both_wings(model, (-4.2, 0.5, 0.05), 2.0, (-5.8, 2.4, 0.05), 0.8, 0.04, body, 0.3)
     for side in (1, -1):
-        model.add(surface((-2.9, side * 0.75, 0.5), 2.5, (-5.0, side * 1.35, 2.8), 1.0, 0.05, vertical=True), colour if rng.random() < 0.5 else body, 0.4)
+        model.add(
+            surface((-2.9, side * 0.75, 0.5), 2.5, (-5.0, side * 1.35, 2.8), 1.0, 0.05, vertical=True),
+            colour if rng.random() < 0.5 else body,
+            0.4,
+        )
         model.add(box((1.2, side * 0.85, -0.1), (3.0, 0.55, 0.75)), tuple(0.85 * np.array(body)))
         model.add(lathe([(0.3, 0), (0.42, 0.2), (0.42, 0.9), (0.25, 0.9)], (-6.6, side * 0.35, 0), axis="x"), BLACK)
         model.add(lathe([(0.01, 1.5), (0.1, 1.1), (0.1, -1.1), (0.01, -1.2)], (-1.6, side * 3.2, -0.3), axis="x"), WHITE)
@@ -133,7 +202,11 @@ def _fighter(model, rng, colour, kind, flying):
 
 def _biplane(model, rng, colour, kind, flying):
     wing_colour = paint(rng)
-    model.add(tube([(-3.3, 0, 0.2), (-1.5, 0, 0.08), (0.3, 0, 0), (1.7, 0, 0)], [0.14, 0.38, 0.5, 0.46], sides=20, count=36), colour, 0.5)
+    model.add(
+        tube([(-3.3, 0, 0.2), (-1.5, 0, 0.08), (0.3, 0, 0), (1.7, 0, 0)], [0.14, 0.38, 0.5, 0.46], sides=20, count=36),
+        colour,
+        0.5,
+    )
     model.add(lathe([(0.1, 0.3), (0.5, 0.2), (0.52, -0.3), (0.45, -0.4), (0, -0.4)], (1.85, 0, 0), axis="x"), BLACK, 0.6)
     for z, x in ((-0.38, 0.75), (1.15, 1.05)):
         both_wings(model, (x, 0.0, z), 1.35, (x, 4.3, z + 0.12), 1.2, 0.07, wing_colour)
@@ -160,7 +233,9 @@ def hull(length, width, draft, freeboard, sheer=0.35, stern=0.75):
     xs = np.linspace(0.5, -0.5, 16)
     sections, rim = [], []
     for x in xs:
-        fullness = np.clip(1 - np.clip((x + 0.1) / 0.6, 0, 1) ** 2.1, 0.02, 1) * (1 if x > -0.3 else 1 - (1 - stern) * ((-x - 0.3) / 0.2) ** 2)
+        fullness = np.clip(1 - np.clip((x + 0.1) / 0.6, 0, 1) ** 2.1, 0.02, 1) * (
+            1 if x > -0.3 else 1 - (1 - stern) * ((-x - 0.3) / 0.2) ** 2
+        )
         top = freeboard * (1 + sheer * (2 * max(x, 0)) ** 2 + 0.12 * sheer * (2 * min(x, 0)) ** 2)
         half, keel = width / 2 * fullness, -draft * (0.35 + 0.65 * fullness)
         lean = 0.06 * length * max(x, 0) ** 2 * 4
@@ -202,7 +277,9 @@ def sail(corner, foot, head, belly, rows=10):
     for t in np.linspace(0, 1, rows):
         left = corner + (head - corner) * t
         right = foot + (head - foot) * t
-        row = [left + (right - left) * s + np.array([0, belly * np.sin(np.pi * s) * (1 - t) ** 0.5, 0]) for s in np.linspace(0, 1, 8)]
+        row = [
+            left + (right - left) * s + np.array([0, belly * np.sin(np.pi * s) * (1 - t) ** 0.5, 0]) for s in np.linspace(0, 1, 8)
+        ]
         grid.append(row)
     return sheet(grid)
 
@@ -218,8 +295,26 @@ def _sailing(model, rng):
     cloth = WHITE if rng.random() < 0.7 else paint(rng)
     jib = cloth if rng.random() < 0.6 else paint(rng)
     belly = rng.uniform(0.05, 0.12) * length * rng.choice((-1, 1))
-    model.add(sail((mast - 0.02 * length, 0, 0.24 * length), (-0.39 * length, 0.3 * belly, 0.24 * length), (mast - 0.01 * length, 0, 0.97 * top), belly), cloth, 0.05)
-    model.add(sail((0.5 * length, 0, 0.16 * length), (mast + 0.03 * length, 0.4 * belly, 0.2 * length), (mast + 0.02 * length, 0, 0.85 * top), belly), jib, 0.05)
+    model.add(
+        sail(
+            (mast - 0.02 * length, 0, 0.24 * length),
+            (-0.39 * length, 0.3 * belly, 0.24 * length),
+            (mast - 0.01 * length, 0, 0.97 * top),
+            belly,
+        ),
+        cloth,
+        0.05,
+    )
+    model.add(
+        sail(
+            (0.5 * length, 0, 0.16 * length),
+            (mast + 0.03 * length, 0.4 * belly, 0.2 * length),
+            (mast + 0.02 * length, 0, 0.85 * top),
+            belly,
+        ),
+        jib,
+        0.05,
+    )
 
 
 def _motor(model, rng):
@@ -231,7 +326,9 @@ def _motor(model, rng):
     model.add(ball((-0.02 * length, 0, 0.245 * length), (0.2 * length, 0.12 * length, 0.018 * length), 0.4), WHITE, 0.6)
     for k in range(7):
         x = 0.45 * length - 0.07 * length * k
-        model.add(rod((x, 0.02 * length * k, 0.16 * length), (x, 0.02 * length * k, 0.2 * length), 0.006 * length, sides=6), CHROME, 0.8)
+        model.add(
+            rod((x, 0.02 * length * k, 0.16 * length), (x, 0.02 * length * k, 0.2 * length), 0.006 * length, sides=6), CHROME, 0.8
+        )
     model.add(rod((-0.15 * length, 0, 0.25 * length), (-0.18 * length, 0, 0.4 * length), 0.008 * length), STEEL)
     model.add(box((-0.5 * length, 0, 0.06 * length), (0.06 * length, 0.08 * length, 0.16 * length)), BLACK)
 
@@ -239,9 +336,23 @@ def _motor(model, rng):
 def _canoe(model, rng):
     length, rowing = rng.uniform(3.6, 4.8), rng.random() < 0.5
     colour = paint(rng) if rng.random() < 0.6 else WOOD
-    add_hull(model, rng, length, 0.34 * length if rowing else 0.22 * length, 0.12, 0.085 * length, colour, (0.5, 0.36, 0.22), deck_drop=0.75, sheer=0.9, stern=0.75 if rowing else 0.1)
+    add_hull(
+        model,
+        rng,
+        length,
+        0.34 * length if rowing else 0.22 * length,
+        0.12,
+        0.085 * length,
+        colour,
+        (0.5, 0.36, 0.22),
+        deck_drop=0.75,
+        sheer=0.9,
+        stern=0.75 if rowing else 0.1,
+    )
     for x in (-0.22, 0.08):
-        model.add(box((x * length, 0, 0.062 * length), (0.07 * length, 0.27 * length if rowing else 0.18 * length, 0.02 * length)), WOOD)
+        model.add(
+            box((x * length, 0, 0.062 * length), (0.07 * length, 0.27 * length if rowing else 0.18 * length, 0.02 * length)), WOOD
+        )
     for side in (1, -1):
         start = np.array([0.0, side * 0.1 * length, 0.1 * length])
         end = start + np.array([-0.1 * length, side * 0.42 * length, -0.06 * length])
@@ -272,16 +383,36 @@ def _ship(model, rng):
             model.add(ball((-0.04 * length, 0, z), (half, (0.07 - 0.006 * deck) * length, 0.022 * length), 0.25), WHITE, 0.4)
             for side in (1, -1):
                 for x in np.arange(-0.85 * half, 0.8 * half, 0.028 * length):
-                    model.add(box((-0.04 * length + x, side * (0.0705 - 0.006 * deck) * length, z), (0.014 * length, 0.003 * length, 0.015 * length)), GLASS, 0.8)
-        model.add(lathe([(0.03 * length, 0), (0.026 * length, 0.1 * length), (0, 0.1 * length)], (-0.1 * length, 0, 0.19 * length)), paint(rng), 0.4)
+                    model.add(
+                        box(
+                            (-0.04 * length + x, side * (0.0705 - 0.006 * deck) * length, z),
+                            (0.014 * length, 0.003 * length, 0.015 * length),
+                        ),
+                        GLASS,
+                        0.8,
+                    )
+        model.add(
+            lathe([(0.03 * length, 0), (0.026 * length, 0.1 * length), (0, 0.1 * length)], (-0.1 * length, 0, 0.19 * length)),
+            paint(rng),
+            0.4,
+        )
     else:  # cargo ship: bridge at the stern, containers
         model.add(box((-0.38 * length, 0, 0.14 * length), (0.1 * length, 0.14 * length, 0.16 * length)), WHITE)
         model.add(box((-0.38 * length, 0, 0.2 * length), (0.105 * length, 0.145 * length, 0.02 * length)), GLASS, 0.9)
-        model.add(lathe([(0.016 * length, 0), (0.016 * length, 0.06 * length), (0, 0.06 * length)], (-0.41 * length, 0, 0.22 * length)), paint(rng))
+        model.add(
+            lathe([(0.016 * length, 0), (0.016 * length, 0.06 * length), (0, 0.06 * length)], (-0.41 * length, 0, 0.22 * length)),
+            paint(rng),
+        )
         for column in range(7):
             for level in range(rng.integers(1, 4)):
                 for y in (-0.035, 0.035):
-                    model.add(box(((-0.25 + 0.09 * column) * length, y * length, (0.09 + 0.036 * level) * length), (0.083 * length, 0.062 * length, 0.034 * length)), paint(rng))
+                    model.add(
+                        box(
+                            ((-0.25 + 0.09 * column) * length, y * length, (0.09 + 0.036 * level) * length),
+                            (0.083 * length, 0.062 * length, 0.034 * length),
+                        ),
+                        paint(rng),
+                    )
 
 
 # ------------------------------------------------------------------------------------------------
@@ -291,7 +422,11 @@ def _ship(model, rng):
 def bogie(model, x, radius=0.45, gauge=1.44):
     for shift in (-0.85, 0.85):
         for side in (1, -1):
-            model.add(lathe([(0, -0.06), (radius, -0.06), (radius, 0.06), (0, 0.06)], (x + shift, side * gauge / 2, radius), axis="y"), (0.3, 0.29, 0.29), 0.5)
+            model.add(
+                lathe([(0, -0.06), (radius, -0.06), (radius, 0.06), (0, 0.06)], (x + shift, side * gauge / 2, radius), axis="y"),
+                (0.3, 0.29, 0.29),
+                0.5,
+            )
     model.add(box((x, 0, 0.55), (2.6, 1.7, 0.3)), BLACK)
 
 
@@ -303,12 +438,18 @@ def coach(model, rng, start, length, colours, height=3.7, width=2.9, doors=True)
     angle = np.linspace(0, 2 * np.pi, 28, endpoint=False) + np.pi / 28
     c, s = np.cos(angle), np.sin(angle)
     y, z = np.sign(c) * np.abs(c) ** 0.28 * width / 2, (height + 0.75) / 2 + np.sign(s) * np.abs(s) ** 0.4 * (height - 0.75) / 2
-    model.add(loft([np.stack([np.full(28, x), y, z], axis=1) for x in xs]), lambda p: np.where((p[:, 2] > height - 0.35)[:, None], roof, body), 0.5)
+    model.add(
+        loft([np.stack([np.full(28, x), y, z], axis=1) for x in xs]),
+        lambda p: np.where((p[:, 2] > height - 0.35)[:, None], roof, body),
+        0.5,
+    )
     for side in (1, -1):
         model.add(box((middle, side * width / 2, 1.35), (length * 0.998, 0.03, 0.35)), band, 0.4)
         model.add(box((middle, side * width / 2, 2.35), (length * 0.94, 0.03, 1.0)), BLACK, 0.6)
         for x in np.arange(middle - 0.43 * length, middle + 0.44 * length, 1.75):
-            model.add(box((x, side * (width / 2 + 0.012), 2.35), (1.45, 0.03, 0.86)), tuple(np.array(GLASS) * rng.uniform(1, 1.9)), 0.95)
+            model.add(
+                box((x, side * (width / 2 + 0.012), 2.35), (1.45, 0.03, 0.86)), tuple(np.array(GLASS) * rng.uniform(1, 1.9)), 0.95
+            )
         if doors:
             for x in (middle - 0.33 * length, middle + 0.33 * length):
                 model.add(box((x, side * (width / 2 + 0.025), 1.95), (1.3, 0.03, 2.1)), tuple(0.75 * np.array(band)), 0.4)
@@ -355,9 +496,14 @@ def _steam(model, rng):
     for side in (1, -1):
         model.add(box((-3.1, side * 1.36, 2.8), (1.0, 0.03, 0.8)), (0.15, 0.16, 0.18), 0.9)
         for x in (-1.7, 0.0, 1.7):  # driving wheels with spokes and the coupling rod
-            model.add(lathe([(0, -0.05), (0.8, -0.05), (0.8, 0.05), (0, 0.05)], (x, side * 0.8, 0.8), axis="y"), (0.62, 0.14, 0.13))
+            model.add(
+                lathe([(0, -0.05), (0.8, -0.05), (0.8, 0.05), (0, 0.05)], (x, side * 0.8, 0.8), axis="y"), (0.62, 0.14, 0.13)
+            )
             for turn in np.arange(8) * np.pi / 4:
-                model.add(rod((x, side * 0.88, 0.8), (x + 0.7 * np.cos(turn), side * 0.88, 0.8 + 0.7 * np.sin(turn)), 0.045, sides=6), (0.3, 0.3, 0.3))
+                model.add(
+                    rod((x, side * 0.88, 0.8), (x + 0.7 * np.cos(turn), side * 0.88, 0.8 + 0.7 * np.sin(turn)), 0.045, sides=6),
+                    (0.3, 0.3, 0.3),
+                )
         model.add(box((0.0, side * 0.98, 0.62), (3.9, 0.06, 0.14)), CHROME, 0.9)
         model.add(rod((3.2, side * 1.0, 0.95), (4.3, side * 1.0, 0.95), 0.34), (0.25, 0.25, 0.26))
         model.add(rod((4.9, side * 0.8, 1.1), (5.3, side * 0.8, 1.1), 0.08), STEEL)
@@ -369,7 +515,9 @@ def _steam(model, rng):
     bogie(model, 3.7, 0.4)
     model.add(box((-6.6, 0, 1.9), (4.0, 2.6, 1.6)), colour, 0.4)  # the tender and its coal
     for _ in range(24):
-        model.add(ball((-6.6 + rng.uniform(-1.7, 1.7), rng.uniform(-1, 1), 2.75), rng.uniform(0.2, 0.38), count=6), (0.22, 0.21, 0.21))
+        model.add(
+            ball((-6.6 + rng.uniform(-1.7, 1.7), rng.uniform(-1, 1), 2.75), rng.uniform(0.2, 0.38), count=6), (0.22, 0.21, 0.21)
+        )
     bogie(model, -6.6)
     for k in range(rng.integers(1, 3)):
         coach(model, rng, -9.2 - 12.8 * k, 12, _colours(rng))
