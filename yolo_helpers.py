@@ -78,7 +78,9 @@ class Settings:
     pretrain_epochs: int  # over crops of the training objects, at `crop_size`
     crop_size: int
     epochs: int
+    optimizer: str  # of `TrainStep`
     learning_rate: float  # the highest of the schedule
+    jitter: float  # how far augmentation moves an image's borders, Darknet's .3 or less
     seed: int = 0
 
     def table(self):
@@ -88,10 +90,10 @@ class Settings:
 
 
 PROFILES = {
-    "tiny": dict(width=0.25, train_sizes=(224, 256, 288), image_size=288, batch_size=16,
-                 pretrain_epochs=6, crop_size=96, epochs=24, learning_rate=4e-3),
+    "tiny": dict(width=0.25, train_sizes=(224, 256, 288), image_size=288, batch_size=8,
+                 pretrain_epochs=20, crop_size=96, epochs=26, optimizer="adam", learning_rate=1.5e-3, jitter=0.15),
     "full": dict(width=1.0, train_sizes=tuple(range(320, 609, 32)), image_size=416, batch_size=16,
-                 pretrain_epochs=0, crop_size=224, epochs=160, learning_rate=1e-3),
+                 pretrain_epochs=0, crop_size=224, epochs=160, optimizer="sgd", learning_rate=1e-3, jitter=0.3),
 }  # fmt: skip
 
 
@@ -113,8 +115,8 @@ def load_settings():
             raise ValueError(f"YOLO_EPOCHS={epochs}: give a whole number from 1")
         numbers["epochs"] = int(epochs)
         numbers["pretrain_epochs"] = min(numbers["pretrain_epochs"], int(epochs))
-    artifacts = Path(os.environ.get("YOLO_ARTIFACTS") or data / "artifacts")
-    return Settings(profile=profile, voc_dir=voc_dir.resolve(), artifacts=artifacts.resolve(), **numbers)
+    artifacts = Path(os.environ.get("YOLO_ARTIFACTS") or data / "artifacts").resolve()
+    return Settings(profile=profile, voc_dir=voc_dir.resolve(), artifacts=artifacts, **numbers)
 
 
 def _short(path):
@@ -164,8 +166,7 @@ def read_artifact(path):
 
 def write_artifact(path, content, made_from):
     """Write a .json or .npz artifact whole or not at all: to a temporary file beside it, then renamed."""
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
+    (path := Path(path)).parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{os.getpid()}-{path.name}")
     try:
         if path.suffix == ".json":
@@ -243,8 +244,7 @@ def load_split(voc_dir, split, classes=CLASSES):
     if not file.exists():
         found = ", ".join(sorted(path.stem for path in lists.glob("*.txt"))) or "none"
         raise FileNotFoundError(f"{file}: no such split; found here: {found}")
-    names = [line.split()[0] for line in file.read_text().splitlines() if line.strip()]
-    if not names:
+    if not (names := [line.split()[0] for line in file.read_text().splitlines() if line.strip()]):
         raise ValueError(f"{file}: names no image; add one name a line")
     paths = [Path(voc_dir) / "Annotations" / f"{name}.xml" for name in names]
     if missing := [path for path in paths if not path.exists()]:
@@ -374,7 +374,7 @@ def check_images(annotations):
 
 
 def make_dataset(annotations, anchors, *, image_size, batch_size, training, seed,
-                 epoch=0, num_epochs=1, num_classes=20, augment=True):  # fmt: skip
+                 epoch=0, num_epochs=1, num_classes=20, jitter=0.3):  # fmt: skip
     """A `tf.data.Dataset` of (images (B, S, S, 3) float32 in [0, 1], (y (B, G, G, A, 5+C), true_boxes (B, 1, 1, 1, 50, 4))).
 
     Photos are stretched to S x S as in the series; difficult objects are left out as in Darknet.
@@ -393,8 +393,8 @@ def make_dataset(annotations, anchors, *, image_size, batch_size, training, seed
         true, classes = tf.boolean_mask(boxes[index], keep), tf.boolean_mask(labels[index], keep)
         photo = decode_photo(paths[index])
         side = _side_of_batch(sides, seed, epoch, place // batch_size, len(annotations), batch_size)
-        if training and augment:
-            image, true, kept = _augmented(photo, true, side, tf.stack([seed, epoch * 10**6 + place]))
+        if training:
+            image, true, kept = _augmented(photo, true, side, tf.stack([seed, epoch * 10**6 + place]), jitter)
             classes = tf.boolean_mask(classes, kept)
         else:
             image = view(photo, tf.constant([0.0, 0.0, 1.0, 1.0]), side)
@@ -414,8 +414,7 @@ def epoch_order(count, batch_size, seed, epoch):
 
 def _epoch_places(epoch, count, batch_size, seed, training):
     order = epoch_order(count, batch_size, seed, epoch) if training else tf.range(count, dtype=tf.int64)
-    places = tf.range(tf.shape(order, tf.int64)[0])
-    return tf.data.Dataset.from_tensor_slices((tf.fill(tf.shape(places), epoch), places, order))
+    return tf.data.Dataset.from_tensor_slices(order).enumerate().map(lambda place, index: (epoch, place, index))
 
 
 def _side_of_batch(sides, seed, epoch, step, count, batch_size):
@@ -447,12 +446,11 @@ def view(photo, window, side):
         images=tf.cast(photo, tf.float32)[None] / 255 - 0.5, size=tf.stack([side, side]), scale=target / (extent * size),
         translation=-corner * target / extent, kernel_type="triangle", antialias=False,
     )  # fmt: skip
-    image = tf.clip_by_value(image[0] + 0.5, 0.0, 1.0)
-    return tf.ensure_shape(image, (None, None, 3))
+    return tf.ensure_shape(tf.clip_by_value(image[0] + 0.5, 0.0, 1.0), (None, None, 3))
 
 
-def _augmented(photo, boxes, side, seed, jitter=0.3, least_visible=0.25):
-    """Darknet's augmentation: crop or widen each border by up to 30 %, flip, change hue, saturation, exposure.
+def _augmented(photo, boxes, side, seed, jitter, least_visible=0.25):
+    """Darknet's augmentation: each border moved by up to `jitter` (Darknet: .3) in or out, flip, other colours.
 
     Returns the image, the boxes that keep at least a quarter of their area inside, clipped, and which those are.
     """
@@ -754,7 +752,7 @@ def build_classifier(model, num_classes=20, seed=0):
 def make_crop_dataset(annotations, *, image_size, batch_size, seed, num_epochs):
     """Batches of (crops (B, S, S, 3), labels (B,)) of single objects for the classifier, augmented, in a new order each epoch.
 
-    A crop is a square around the object, 1 to 1.7 times its longer side, shifted a little.
+    A crop is a square around the object, 1 to 2.2 times its longer side, shifted a little.
     """
     objects = [(i, *box, label) for i, a in enumerate(annotations)
                for box, label, hard in zip(box_fractions(a), a.labels, a.difficult, strict=True) if not hard]  # fmt: skip
@@ -766,7 +764,7 @@ def make_crop_dataset(annotations, *, image_size, batch_size, seed, num_epochs):
         place_seed = tf.stack([seed + 2, epoch * 10**6 + place])
         scale, dx, dy, flip = tf.unstack(tf.random.stateless_uniform((4,), place_seed))
         box, size = table[index, 1:5], tf.cast(tf.shape(photo)[1::-1], tf.float32)
-        side = tf.reduce_max((box[2:] - box[:2]) * size) * (1 + 0.7 * scale)
+        side = tf.reduce_max((box[2:] - box[:2]) * size) * (1 + 1.2 * scale)
         centre = (box[:2] + box[2:]) / 2 + 0.1 * (tf.stack([dx, dy]) - 0.5) * side / size
         image = view(photo, tf.concat([centre - side / size / 2, centre + side / size / 2], axis=0), image_size)
         image = tf.cond(flip < 0.5, lambda: image[:, ::-1], lambda: image)
@@ -789,15 +787,25 @@ def pretrain(model, annotations, settings):
     return classifier.fit(dataset, **options).history["accuracy"]
 
 
+def quiet_start(model, objectness=-4.0):
+    """Set the head's objectness biases, so that training begins with "nothing anywhere" instead of 1/2 everywhere.
+
+    Else the first steps only push hundreds of objectnesses down, and shake what pre-training has learned (Lin et al. 2017).
+    """
+    bias = model.get_layer("conv_23").bias.numpy().reshape(model.output_shape[3], -1)
+    bias[:, 4] = objectness
+    model.get_layer("conv_23").bias.assign(bias.ravel())
+
+
 class TrainStep:
-    """One update of the model: loss, gradient clipped to `clip_norm`, weight decay on kernels, SGD with momentum.
+    """One update: loss, gradient clipped to `clip_norm`, weight decay on kernels, then SGD with momentum or Adam.
 
     Darknet's weight decay goes through the momentum, so it is added to the gradient (Keras' own is decoupled).
     """
 
-    def __init__(self, model, anchors, weight_decay=5e-4, clip_norm=20.0):
+    def __init__(self, model, anchors, optimizer="sgd", weight_decay=5e-4, clip_norm=20.0):
         self.model, self.anchors, self.weight_decay, self.clip_norm = model, anchors, weight_decay, clip_norm
-        self.optimizer = keras.optimizers.SGD(momentum=0.9)
+        self.optimizer = {"sgd": keras.optimizers.SGD(momentum=0.9), "adam": keras.optimizers.Adam()}[optimizer]
         self.optimizer.build(model.trainable_variables)
         image, target = ((None, None, None, 3), (None, None, None, *model.output_shape[3:]))
         shapes = (image, target, (None, 1, 1, 1, MAX_BOXES, 4), (), ())
@@ -827,10 +835,10 @@ def train_detector(model, train, validation, anchors, settings, *, folder, on_ep
     """
     folder, made_from = Path(folder), {"data": fingerprint(train), **_comparable(settings)}
     state_path, weights_path = folder / "training_state.npz", folder / "yolov2_weights.npz"
-    step, steps = TrainStep(model, anchors), math.ceil(len(train) / settings.batch_size)
+    step, steps = TrainStep(model, anchors, settings.optimizer), math.ceil(len(train) / settings.batch_size)
     history = _resume(state_path, made_from, model, step.optimizer)
-    options = dict(image_size=settings.train_sizes, batch_size=settings.batch_size, num_classes=model.output_shape[-1] - 5)
-    left = dict(epoch=len(history), num_epochs=settings.epochs - len(history))
+    options = dict(image_size=settings.train_sizes, num_classes=model.output_shape[-1] - 5, jitter=settings.jitter)
+    left = dict(epoch=len(history), num_epochs=settings.epochs - len(history), batch_size=settings.batch_size)
     dataset = iter(make_dataset(train, anchors, training=True, seed=settings.seed, **options, **left))
     for epoch in range(len(history), settings.epochs):
         start, losses = time.perf_counter(), []
@@ -1011,8 +1019,8 @@ def evaluate_detections(annotations, detections, iou_threshold=0.5, classes=CLAS
     curves = [_precision_recall(annotations, detections, label, iou_threshold) for label in range(len(classes))]
     precision, recall, scores = zip(*curves, strict=True)
     both = np.array([_average_precision(p, r) for p, r in zip(precision, recall, strict=True)]).reshape(-1, 2)
-    present = ~np.isnan(both[:, 0])
-    means = both[present].mean(axis=0).tolist() if present.any() else (math.nan, math.nan)
+    present = both[~np.isnan(both[:, 0])]
+    means = present.mean(axis=0).tolist() if len(present) else (math.nan, math.nan)
     return Evaluation(both[:, 0], both[:, 1], *means, precision, recall, scores)
 
 

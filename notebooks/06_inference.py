@@ -547,7 +547,7 @@ picture = np.vstack([np.hstack(tiles[i : i + columns]) for i in range(0, len(til
 settings.artifacts.mkdir(parents=True, exist_ok=True)
 path = settings.artifacts / "detections.jpg"
 cv2.imwrite(str(path), picture[..., ::-1])
-result = {"split": splits.test_name, "map": round(float(np.nan_to_num(evaluation.mean_average_precision)), 4), "detections": str(path),
+result = {"split": splits.test_name, "map": round(float(np.nan_to_num(evaluation.mean_average_precision)), 4), "detections": path.name,
           "average_precision": {name: round(float(ap), 4) for name, ap in zip(yolo.CLASSES, evaluation.average_precision) if not np.isnan(ap)}}
 yolo.write_artifact(settings.artifacts / "results.json", result, {"data": data, "weights": weights_made_from})
 print("written: results.json, detections.jpg")

@@ -81,6 +81,42 @@ def test_store_follows_the_py_and_refreshes_the_reference(runner, tmp_path):
     assert not (tmp_path / "artifacts").exists()
 
 
+def test_store_ignores_the_settings_of_the_shell(runner, monkeypatch):
+    for name in runner.SETTINGS:
+        monkeypatch.setenv(name, "set")
+    runner.write("01_first", f"import os\nprint([name for name in {runner.SETTINGS} if name in os.environ])")
+    assert runner.run_main("--store") == 0
+    assert nbformat.read(runner.folder / "01_first.ipynb", as_version=4).cells[0].outputs[0].text == "[]\n"
+
+
+def test_store_keeps_the_temporary_folder_out_of_the_notebook(runner):
+    runner.write("01_first", "import os\nprint(os.environ['YOLO_ARTIFACTS'])")
+    assert runner.run_main("--store") == 0
+    assert nbformat.read(runner.folder / "01_first.ipynb", as_version=4).cells[0].outputs[0].text == "data/artifacts\n"
+
+
+def test_store_refuses_a_reference_file_that_is_too_large(runner, monkeypatch, tmp_path):
+    monkeypatch.setattr(runner, "LARGEST_REFERENCE", 10)
+    runner.write("01_first", RESULT)
+    before = (runner.folder / "01_first.ipynb").read_bytes()
+    with pytest.raises(ValueError, match=r"results\.json has \d+ bytes"):
+        runner.run_main("--store")
+    assert (runner.folder / "01_first.ipynb").read_bytes() == before and not (tmp_path / "reference").exists()
+
+
+def test_a_kernel_that_dies_is_reported_in_one_line(runner, capsys):
+    runner.write("01_first", "import os\nos._exit(3)")
+    assert runner.run_main() == 1
+    assert "01_first failed: its kernel died" in capsys.readouterr().err
+
+
+def test_a_name_that_fits_no_notebook_is_an_error(runner):
+    runner.write("01_first", "1 + 1")
+    with pytest.raises(SystemExit) as caught:
+        runner.run_main("09")
+    assert caught.value.code == 2
+
+
 def test_pytest_stays_away_from_the_real_artifacts():
     assert yolo.ROOT / "data" not in yolo.load_settings().artifacts.parents
     assert os.environ["YOLO_EPOCHS"] == "1" and os.environ["TF_ENABLE_ONEDNN_OPTS"] == "0"
