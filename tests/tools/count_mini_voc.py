@@ -28,10 +28,9 @@ def main():
     every = [a for annotations in splits.values() for a in annotations]
     boxes = np.concatenate([yolo.box_fractions(a) for a in every])
     size = np.sqrt((boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1]))
-    print(
-        f"\nobjects an image {len(boxes) / len(every):.2f}; boxes with a side under .15 {np.mean(size < 0.15):.0%}, over .6 {np.mean(size > 0.6):.0%}; "
-        f"difficult {np.mean(np.concatenate([a.difficult for a in every])):.0%}, truncated {np.mean(np.concatenate([a.truncated for a in every])):.0%}"
-    )
+    difficult, truncated = (np.mean(np.concatenate([getattr(a, flag) for a in every])) for flag in ("difficult", "truncated"))
+    print(f"\nobjects an image {len(boxes) / len(every):.2f}; boxes with a side under .15 {np.mean(size < 0.15):.0%},", end=" ")
+    print(f"over .6 {np.mean(size > 0.6):.0%}; difficult {difficult:.0%}, truncated {truncated:.0%}")
 
 
 if __name__ == "__main__":
