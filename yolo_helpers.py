@@ -90,8 +90,8 @@ class Settings:
 
 
 PROFILES = {
-    "tiny": dict(width=0.25, train_sizes=(224, 256, 288), image_size=288, batch_size=8,
-                 pretrain_epochs=20, crop_size=96, epochs=26, optimizer="adam", learning_rate=1.5e-3, jitter=0.15),
+    "tiny": dict(width=0.25, train_sizes=(224, 256), image_size=256, batch_size=8,
+                 pretrain_epochs=20, crop_size=96, epochs=30, optimizer="adam", learning_rate=1.5e-3, jitter=0.15),
     "full": dict(width=1.0, train_sizes=tuple(range(320, 609, 32)), image_size=416, batch_size=16,
                  pretrain_epochs=0, crop_size=224, epochs=160, optimizer="sgd", learning_rate=1e-3, jitter=0.3),
 }  # fmt: skip

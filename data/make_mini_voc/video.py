@@ -2,6 +2,7 @@
 
 import csv
 from concurrent.futures import ProcessPoolExecutor
+from functools import cache
 from pathlib import Path
 
 import clutter
@@ -27,9 +28,16 @@ class Cast:
         self.drive("car", rng, -16, 10.2, 6.5, "saloon")
         self.drive("bus", rng, 34, 13.8, -5.5, "double-decker")
         self.drive("car", rng, 60, 13.8, -7.0, "van")
+        self.drive("car", rng, -95, 10.2, 6.2, "estate")
+        self.drive("bus", rng, 112, 13.8, -5.6, "single-decker")
         self.drive("motorbike", rng, -38, 10.3, 8.0, "cruiser")
         self.cyclist(rng, 14, 13.6, -3.0)
-        for x, y, speed in ((-3, 7.2, 1.3), (9, 16.9, -1.2), (17, 7.0, -1.1), (2, 17.4, 1.0)):
+        self.cyclist(rng, 58, 13.6, -3.0)
+        near, far = (
+            ((-3, 7.2, 1.3), (17, 7.0, -1.1), (30, 7.3, -1.2)),
+            ((9, 16.9, -1.2), (2, 17.4, 1.0), (26, 16.8, -1.0), (-9, 17.1, 0.9)),
+        )
+        for x, y, speed in near + far:
             self.add("person", BUILDERS["person"](rng, pose="walking"), x, y, speed)
         self.add("dog", BUILDERS["dog"](rng, kind="hound"), -1.6, 7.0, 1.3)
         self.scenery = []
@@ -68,10 +76,16 @@ class Cast:
         return Scene(self.world, camera, objects + self.scenery)
 
 
+@cache
+def cast_of(seed):
+    """The same cast for all frames that a process renders."""
+    return Cast(seed)
+
+
 def make_frame(seed, number):
     """(picture, [(class, box, difficult)]) of one frame."""
     rng = np.random.default_rng([seed, number])
-    scene, labels = voc.label(Cast(seed).scene(number / FRAMES_PER_SECOND), rng)
+    scene, labels = voc.label(cast_of(seed).scene(number / FRAMES_PER_SECOND), rng)
     return render.picture(scene, np.random.default_rng([seed, 1])), [(item.name, item.box, item.difficult) for item in labels]
 
 
