@@ -324,7 +324,9 @@ def living_room(stage, name):
                 seat_person(stage, seat, 0, 0, yaw)
             elif rng.random() < 0.12:
                 pet = stage.make(str(rng.choice(("cat", "dog"))))
-                stage.put(pet.name, pet.moved(offset=seat - [0, 0, 0.02], yaw=rng.uniform(-60, 60)), 0, 0, yaw, solid=False)
+                turn = rng.uniform(-60, 60)
+                lying = stage.put(pet.name, pet.moved(offset=seat - [0, 0, 0.02], yaw=turn), 0, 0, yaw, solid=False)
+                lying.yaw += turn
     else:  # plants
         for k in range(int(rng.integers(1, 4))):
             stage.put(

@@ -64,9 +64,11 @@ def describe(scene, ids, number, share, inside, rng):
     placed = scene.objects[number]
     box = pixel_box(ids == number + 1)
     small = min(box[2] - box[0], box[3] - box[1]) < 9
-    truncated = inside < 0.97
+    width, height = scene.camera.width, scene.camera.height
+    whole = inside >= 0.97
+    truncated = not whole or min(box[:2]) == 1 or box[2] == width or box[3] == height
     labelled = Labelled(placed.name, box, pose_of(placed), truncated, share < 0.92, small or share < 0.3 or share * inside < 0.22)
-    if placed.name == "person" and share > 0.97 and not truncated and box[3] - box[1] > 100 and rng.random() < 0.5:
+    if placed.name == "person" and share > 0.97 and whole and box[3] - box[1] > 100 and rng.random() < 0.5:
         labelled.parts = [
             (part.split("_")[0], part_box(scene, placed.model.extras[part]))
             for part in ("head", "hand_left", "hand_right", "foot_left", "foot_right")
