@@ -80,7 +80,6 @@ class Settings:
     epochs: int
     optimizer: str  # of `TrainStep`
     learning_rate: float  # the highest of the schedule
-    jitter: float  # how far augmentation moves an image's borders, Darknet's .3 or less
     seed: int = 0
 
     def table(self):
@@ -91,9 +90,9 @@ class Settings:
 
 PROFILES = {
     "tiny": dict(width=0.25, train_sizes=(224, 256), image_size=256, batch_size=8,
-                 pretrain_epochs=20, crop_size=96, epochs=30, optimizer="adam", learning_rate=1.5e-3, jitter=0.15),
+                 pretrain_epochs=16, crop_size=96, epochs=44, optimizer="adam", learning_rate=2e-3),
     "full": dict(width=1.0, train_sizes=tuple(range(320, 609, 32)), image_size=416, batch_size=16,
-                 pretrain_epochs=0, crop_size=224, epochs=160, optimizer="sgd", learning_rate=1e-3, jitter=0.3),
+                 pretrain_epochs=0, crop_size=224, epochs=160, optimizer="sgd", learning_rate=1e-3),
 }  # fmt: skip
 
 
@@ -837,8 +836,8 @@ def train_detector(model, train, validation, anchors, settings, *, folder, on_ep
     state_path, weights_path = folder / "training_state.npz", folder / "yolov2_weights.npz"
     step, steps = TrainStep(model, anchors, settings.optimizer), math.ceil(len(train) / settings.batch_size)
     history = _resume(state_path, made_from, model, step.optimizer)
-    options = dict(image_size=settings.train_sizes, num_classes=model.output_shape[-1] - 5, jitter=settings.jitter)
-    left = dict(epoch=len(history), num_epochs=settings.epochs - len(history), batch_size=settings.batch_size)
+    options = dict(image_size=settings.train_sizes, batch_size=settings.batch_size, num_classes=model.output_shape[-1] - 5)
+    left = dict(epoch=len(history), num_epochs=settings.epochs - len(history))
     dataset = iter(make_dataset(train, anchors, training=True, seed=settings.seed, **options, **left))
     for epoch in range(len(history), settings.epochs):
         start, losses = time.perf_counter(), []
