@@ -80,6 +80,7 @@ class Settings:
     epochs: int
     optimizer: str  # of `TrainStep`
     learning_rate: float  # the highest of the schedule
+    jitter: float  # how far augmentation moves an image's borders; Darknet's .3, or less for short runs
     seed: int = 0
 
     def table(self):
@@ -90,9 +91,9 @@ class Settings:
 
 PROFILES = {
     "tiny": dict(width=0.25, train_sizes=(224, 256), image_size=256, batch_size=8,
-                 pretrain_epochs=16, crop_size=96, epochs=44, optimizer="adam", learning_rate=2e-3),
+                 pretrain_epochs=16, crop_size=96, epochs=40, optimizer="adam", learning_rate=1.5e-3, jitter=0.15),
     "full": dict(width=1.0, train_sizes=tuple(range(320, 609, 32)), image_size=416, batch_size=16,
-                 pretrain_epochs=0, crop_size=224, epochs=160, optimizer="sgd", learning_rate=1e-3),
+                 pretrain_epochs=0, crop_size=224, epochs=160, optimizer="sgd", learning_rate=1e-3, jitter=0.3),
 }  # fmt: skip
 
 
@@ -837,7 +838,7 @@ def train_detector(model, train, validation, anchors, settings, *, folder, on_ep
     step, steps = TrainStep(model, anchors, settings.optimizer), math.ceil(len(train) / settings.batch_size)
     history = _resume(state_path, made_from, model, step.optimizer)
     options = dict(image_size=settings.train_sizes, batch_size=settings.batch_size, num_classes=model.output_shape[-1] - 5)
-    left = dict(epoch=len(history), num_epochs=settings.epochs - len(history))
+    left = dict(epoch=len(history), num_epochs=settings.epochs - len(history), jitter=settings.jitter)
     dataset = iter(make_dataset(train, anchors, training=True, seed=settings.seed, **options, **left))
     for epoch in range(len(history), settings.epochs):
         start, losses = time.perf_counter(), []
@@ -985,8 +986,7 @@ def detect(model, images, anchors, score_threshold=0.25, iou_threshold=0.45, ima
         batch = images[start : start + 16]
         inputs = np.stack([cv2.resize(image, (side, side), interpolation=cv2.INTER_LINEAR) for image in batch])
         raw = model.predict_on_batch(inputs.astype(np.float32) / 255)
-        sizes = [(image.shape[1], image.shape[0]) for image in batch]
-        results += detections_from_output(raw, anchors, sizes, score_threshold, iou_threshold)
+        results += detections_from_output(raw, anchors, [image.shape[1::-1] for image in batch], score_threshold, iou_threshold)
     return results
 
 

@@ -91,11 +91,11 @@ anchors = np.array(yolo.read_artifact(yolo.find_artifact(settings, "anchors.json
 #
 # Never the same picture twice. For every image of every epoch, `make_dataset` draws
 #
-# - **borders**: each of the four moves by up to 30 % of the side, inwards (a crop, so objects grow) or outwards (grey is added, so they shrink);
+# - **borders**: each of the four moves by up to `jitter` of the side, inwards (a crop, so objects grow) or outwards (grey is added, so they shrink). Darknet moves them by up to 30 %, `tiny` by 15 %;
 # - **flip**: left and right exchanged, every second time;
 # - **colours**: hue shifted by up to .1 of the colour circle, saturation and exposure multiplied or divided by up to 1.5.
 #
-# These are the numbers of Darknet's `yolov2-voc.cfg`. The boxes move with their pixels; one that keeps less than a quarter of its area inside is dropped, the others are clipped. And every ten steps, another **image side** is drawn, so that one set of weights learns objects at many scales (the paper's multi-scale training).
+# The colours' numbers are those of Darknet's `yolov2-voc.cfg`. The boxes move with their pixels; one that keeps less than a quarter of its area inside is dropped, the others are clipped. And every ten steps, another **image side** is drawn, so that one set of weights learns objects at many scales (the paper's multi-scale training).
 #
 # The figure shows the first batch of this run exactly as the network gets it: pixels from the batch tensor, boxes decoded from its target tensor `y`. If you train on your own data, look at this figure before anything else: most broken trainings are broken here.
 
@@ -123,7 +123,7 @@ def show_batch(images, targets, columns=4):
 
 def training_batches(epoch, **changes):
     """The training batches of one epoch."""
-    options = dict(image_size=settings.train_sizes, batch_size=settings.batch_size, training=True, seed=settings.seed)
+    options = dict(image_size=settings.train_sizes, batch_size=settings.batch_size, training=True, seed=settings.seed, jitter=settings.jitter)
     return yolo.make_dataset(splits.train, anchors, **{**options, **changes}, epoch=epoch)
 
 
