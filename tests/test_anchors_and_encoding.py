@@ -1,5 +1,7 @@
 """Anchors, encoding and the input pipeline, against the plain versions and the series' numbers."""
 
+import subprocess
+import sys
 import time
 
 import cv2
@@ -32,6 +34,7 @@ SERIES_LOOKUPS = {
     (0.7, 0.5): (2, 0.56),
     (0.7, 0.7): (2, 0.78),
 }
+SERIES_MEAN_IOU = (0.4646, 0.5391, 0.5801, 0.6016, 0.6253, 0.6434, 0.6595, 0.6712, 0.6840)  # k = 2..10
 MINI_VOC = yolo.ROOT / "data" / "mini_voc"
 
 
@@ -314,3 +317,14 @@ def test_crops_show_their_object(scene):
         for image, label in zip(images.numpy(), labels.numpy(), strict=True):
             centre = image[28:36, 28:36].mean(axis=(0, 1))
             assert centre.argmax() == 2 * label
+
+
+def test_mean_iou_on_all_of_voc2012_is_the_series_or_better(tmp_path):
+    script = yolo.ROOT.parent / "shared/voc/expand_annotations.py"
+    if not script.exists():
+        pytest.skip("the boxes of VOC2012 are not beside this repository")
+    subprocess.run([sys.executable, script, tmp_path], check=True, capture_output=True)
+    sizes = yolo.box_sizes(yolo.load_split(tmp_path / "VOC2012", "trainval"))
+    assert len(sizes) == 27_450
+    for k, series in zip(range(2, 11), SERIES_MEAN_IOU, strict=True):
+        assert yolo.kmeans_anchors(sizes, k, restarts=3)[1] > series - 0.02
