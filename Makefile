@@ -2,7 +2,7 @@
 PYTHON ?= python3
 RUN = .venv/bin/python
 
-.PHONY: run test lab notebooks
+.PHONY: run test lab notebooks bench voc
 
 run: .venv/installed      ## the six notebooks in order, on copies: minutes later a detector and its mAP
 	$(RUN) notebooks/scripts/run_notebooks.py
@@ -15,6 +15,12 @@ lab: .venv/installed      ## open the notebooks
 
 notebooks: .venv/installed  ## execute the six anew and store their outputs and data/reference/
 	$(RUN) notebooks/scripts/run_notebooks.py --store
+
+bench: .venv/installed    ## how fast it is, in ratios measured within one run: prints and stores data/reference/bench.md
+	$(RUN) tests/tools/bench.py
+
+voc: .venv/installed      ## the real Pascal VOC2012 into data/VOCdevkit: 2 GB to download, goes on where it was interrupted
+	$(RUN) data/fetch_voc.py
 
 .PHONY: .venv
 .venv: .venv/installed    ## only install

@@ -26,7 +26,6 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
 
 import cv2
-import defusedxml
 import defusedxml.ElementTree
 import numpy as np
 
@@ -53,10 +52,8 @@ with _quiet_stderr():
 REPOSITORY = "yolov2-from-scratch/yolov2-from-scratch"  # owner/name: badges, bootstrap cells and README use it
 ROOT = Path(__file__).resolve().parent
 
-CLASSES = (
-    "aeroplane", "bicycle", "bird", "boat", "bottle", "bus", "car", "cat", "chair", "cow",
-    "diningtable", "dog", "horse", "motorbike", "person", "pottedplant", "sheep", "sofa", "train", "tvmonitor",
-)  # fmt: skip
+CLASSES = (*"aeroplane bicycle bird boat bottle bus car cat chair cow".split(),
+           *"diningtable dog horse motorbike person pottedplant sheep sofa train tvmonitor".split())  # fmt: skip
 MAX_BOXES = 50  # the series' buffer of true boxes per image
 
 
@@ -73,6 +70,7 @@ class Settings:
     artifacts: Path
     width: float  # of the network's layers, 1 = the paper's
     train_sizes: tuple  # image sides in pixels that training chooses from
+    last_sizes: tuple  # the same in the last quarter of the epochs: small images first save time, large ones then sharpen
     image_size: int  # image side in pixels for validation and test
     batch_size: int
     pretrain_epochs: int  # over crops of the training objects, at `crop_size`
@@ -81,6 +79,8 @@ class Settings:
     optimizer: str  # of `TrainStep`
     learning_rate: float  # the highest of the schedule
     jitter: float  # how far augmentation moves an image's borders; Darknet's .3, or less for short runs
+    patience: int  # epochs without a better validation mAP after which training stops
+    half_precision: bool  # float16 inside the network where there is a GPU: about twice as fast on a T4
     seed: int = 0
 
     def table(self):
@@ -90,10 +90,12 @@ class Settings:
 
 
 PROFILES = {
-    "tiny": dict(width=0.25, train_sizes=(224, 256), image_size=256, batch_size=8,
-                 pretrain_epochs=16, crop_size=96, epochs=40, optimizer="adam", learning_rate=1.5e-3, jitter=0.15),
-    "full": dict(width=1.0, train_sizes=tuple(range(320, 609, 32)), image_size=416, batch_size=16,
-                 pretrain_epochs=0, crop_size=224, epochs=160, optimizer="sgd", learning_rate=1e-3, jitter=0.3),
+    "tiny": dict(width=0.25, train_sizes=(160, 192, 224), last_sizes=(256, 288, 320), image_size=288, batch_size=8,
+                 pretrain_epochs=30, crop_size=96, epochs=68, optimizer="adam", learning_rate=1.5e-3, jitter=0.15,
+                 patience=25, half_precision=False),
+    "full": dict(width=1.0, train_sizes=(sides := tuple(range(320, 609, 32))), last_sizes=sides, image_size=416, batch_size=16,
+                 pretrain_epochs=0, crop_size=224, epochs=160, optimizer="sgd", learning_rate=1e-3, jitter=0.3,
+                 patience=40, half_precision=True),
 }  # fmt: skip
 
 
@@ -105,17 +107,15 @@ def load_settings():
     profile = os.environ.get("YOLO_PROFILE", "tiny")
     if profile not in PROFILES:
         raise ValueError(f"YOLO_PROFILE={profile}: choose one of {', '.join(PROFILES)}")
-    data = ROOT / "data"
-    voc_dir = Path(os.environ.get("VOC_DIR") or data / {"tiny": "mini_voc", "full": "VOCdevkit/VOC2012"}[profile])
+    voc_dir = Path(os.environ.get("VOC_DIR") or ROOT / {"tiny": "data/mini_voc", "full": "data/VOCdevkit/VOC2012"}[profile])
     if not (voc_dir / "Annotations").is_dir():
         raise ValueError(f"VOC_DIR={_short(voc_dir)}: no folder Annotations there; give a folder like VOCdevkit/VOC2012")
     numbers = dict(PROFILES[profile])
     if epochs := os.environ.get("YOLO_EPOCHS"):
         if not epochs.isdigit() or int(epochs) < 1:
             raise ValueError(f"YOLO_EPOCHS={epochs}: give a whole number from 1")
-        numbers["epochs"] = int(epochs)
-        numbers["pretrain_epochs"] = min(numbers["pretrain_epochs"], int(epochs))
-    artifacts = Path(os.environ.get("YOLO_ARTIFACTS") or data / "artifacts").resolve()
+        numbers |= {"epochs": int(epochs), "pretrain_epochs": min(numbers["pretrain_epochs"], int(epochs))}
+    artifacts = Path(os.environ.get("YOLO_ARTIFACTS") or ROOT / "data/artifacts").resolve()
     return Settings(profile=profile, voc_dir=voc_dir.resolve(), artifacts=artifacts, **numbers)
 
 
@@ -137,14 +137,12 @@ def find_artifact(settings, name, maker, data):
     `made_from["data"]` must equal. Prints which one is taken. Raises FileNotFoundError (nothing that fits)
     or ValueError (cut short), each in one line with the cure.
     """
-    others = []
-    for folder, label in ((settings.artifacts, "this run's artifacts"), (ROOT / "data/reference", "data/reference")):
-        path = folder / name
-        if path.exists() and read_artifact(path)["made_from"].get("data") == data:
-            print(f"{name}: from {label}")
-            return path
-        others += [_short(path)] if path.exists() else []
-    made = f" ({' and '.join(others)}: made from other data)" if others else ""
+    places = {settings.artifacts / name: "this run's artifacts", ROOT / "data/reference" / name: "data/reference"}
+    found = [path for path in places if path.exists()]
+    if fitting := [path for path in found if read_artifact(path)["made_from"].get("data") == data]:
+        print(f"{name}: from {places[fitting[0]]}")
+        return fitting[0]
+    made = f" ({' and '.join(map(_short, found))}: made from other data)" if found else ""
     raise FileNotFoundError(f"{name} for this data is missing{made}: run notebook {maker} first")
 
 
@@ -166,17 +164,23 @@ def read_artifact(path):
 
 def write_artifact(path, content, made_from):
     """Write a .json or .npz artifact whole or not at all: to a temporary file beside it, then renamed."""
-    (path := Path(path)).parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{os.getpid()}-{path.name}")
-    try:
-        if path.suffix == ".json":
+    with _whole_file(path) as temporary:
+        if temporary.suffix == ".json":
             temporary.write_text(json.dumps({**content, "made_from": made_from}, indent=1) + "\n")
         else:
             np.savez(temporary, **content, made_from=json.dumps(made_from))
+    return Path(path)
+
+
+@contextlib.contextmanager
+def _whole_file(path):
+    (path := Path(path)).parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{os.getpid()}-{path.name}")
+    try:
+        yield temporary
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
-    return path
 
 
 # ------------------------------------------------------------------------------------------------
@@ -302,18 +306,15 @@ def kmeans_anchors(sizes, k, *, seed=0, restarts=5):
 
 
 def _kmeans_run(sizes, anchors, max_iterations=300):
-    nearest = None
     for _ in range(max_iterations):
-        ious = iou_wh(sizes, anchors)
-        previous, nearest = nearest, ious.argmax(axis=1)
-        if previous is not None and (nearest == previous).all():
-            break
+        ious, previous = iou_wh(sizes, anchors), anchors
+        nearest = ious.argmax(axis=1)
         counts = np.bincount(nearest, minlength=len(anchors))
         sums = np.stack([np.bincount(nearest, sizes[:, side], len(anchors)) for side in (0, 1)], axis=1)
-        anchors = sums / np.maximum(counts, 1)[:, None]
-        if (empty := np.flatnonzero(counts == 0)).size:
-            anchors[empty] = sizes[ious.max(axis=1).argsort(kind="stable")[: len(empty)]]
-            nearest = None
+        anchors, empty = sums / np.maximum(counts, 1)[:, None], np.flatnonzero(counts == 0)
+        anchors[empty] = sizes[ious.max(axis=1).argsort(kind="stable")[: len(empty)]]
+        if np.array_equal(anchors, previous):
+            break
     return anchors, iou_wh(sizes, anchors).max(axis=1).mean()
 
 
@@ -351,8 +352,8 @@ def encode_boxes(boxes, labels, anchors, grid_size, num_classes=20):
 
 def _best_anchor(sizes, anchors):
     overlap = tf.reduce_prod(tf.minimum(sizes[:, None], anchors), axis=2)
-    union = sizes[:, None, 0] * sizes[:, None, 1] + anchors[:, 0] * anchors[:, 1] - overlap
-    return tf.argmax(overlap / union, axis=1, output_type=tf.int32)
+    areas = sizes[:, None, 0] * sizes[:, None, 1] + anchors[:, 0] * anchors[:, 1]
+    return tf.argmax(overlap / (areas - overlap), axis=1, output_type=tf.int32)
 
 
 def check_images(annotations):
@@ -374,7 +375,7 @@ def check_images(annotations):
 
 
 def make_dataset(annotations, anchors, *, image_size, batch_size, training, seed,
-                 epoch=0, num_epochs=1, num_classes=20, jitter=0.3):  # fmt: skip
+                 epoch=0, num_epochs=1, num_classes=20, jitter=0.3, worker=0, workers=1):  # fmt: skip
     """A `tf.data.Dataset` of (images (B, S, S, 3) float32 in [0, 1], (y (B, G, G, A, 5+C), true_boxes (B, 1, 1, 1, 50, 4))).
 
     Photos are stretched to S x S as in the series; difficult objects are left out as in Darknet.
@@ -382,6 +383,7 @@ def make_dataset(annotations, anchors, *, image_size, batch_size, training, seed
     several sides, of which another is drawn every 10 batches (paper, "Multi-Scale Training"). Everything
     random follows from (seed, epoch, place in the epoch) alone, so a run can be taken up again at any epoch.
     training=False: in the given order, nothing random, the last batch may be smaller.
+    Of several workers each gets its own batch_size / workers images of every batch.
     """
     check_images(annotations)
     paths = tf.constant([str(annotation.image_path) for annotation in annotations])
@@ -392,7 +394,8 @@ def make_dataset(annotations, anchors, *, image_size, batch_size, training, seed
         keep = labels[index] >= 0
         true, classes = tf.boolean_mask(boxes[index], keep), tf.boolean_mask(labels[index], keep)
         photo = decode_photo(paths[index])
-        side = _side_of_batch(sides, seed, epoch, place // batch_size, len(annotations), batch_size)
+        tens = (epoch * math.ceil(len(annotations) / batch_size) + place // batch_size) // 10
+        side = sides[tf.random.stateless_uniform((), tf.stack([seed + 1, tens]), maxval=len(sides), dtype=tf.int32)]
         if training:
             image, true, kept = _augmented(photo, true, side, tf.stack([seed, epoch * 10**6 + place]), jitter)
             classes = tf.boolean_mask(classes, kept)
@@ -402,8 +405,9 @@ def make_dataset(annotations, anchors, *, image_size, batch_size, training, seed
         return image, (y, true_boxes)
 
     epochs = tf.data.Dataset.range(epoch, epoch + num_epochs)
-    places = epochs.flat_map(lambda e: _epoch_places(e, len(annotations), batch_size, seed, training))
-    return places.map(example, num_parallel_calls=tf.data.AUTOTUNE).batch(batch_size, drop_remainder=training).prefetch(2)
+    places = epochs.flat_map(lambda e: _epoch_places(e, len(annotations), batch_size, seed, training)).shard(workers, worker)
+    examples = places.map(example, num_parallel_calls=tf.data.AUTOTUNE)
+    return examples.batch(batch_size // workers, drop_remainder=training).prefetch(2)
 
 
 def epoch_order(count, batch_size, seed, epoch):
@@ -415,11 +419,6 @@ def epoch_order(count, batch_size, seed, epoch):
 def _epoch_places(epoch, count, batch_size, seed, training):
     order = epoch_order(count, batch_size, seed, epoch) if training else tf.range(count, dtype=tf.int64)
     return tf.data.Dataset.from_tensor_slices(order).enumerate().map(lambda place, index: (epoch, place, index))
-
-
-def _side_of_batch(sides, seed, epoch, step, count, batch_size):
-    tens = (epoch * math.ceil(count / batch_size) + step) // 10
-    return sides[tf.random.stateless_uniform((), tf.stack([seed + 1, tens]), maxval=len(sides), dtype=tf.int32)]
 
 
 def _padded_boxes(annotations):
@@ -439,9 +438,8 @@ def decode_photo(path):
 
 def view(photo, window, side):
     """The part `window` (fractions; may reach beyond the photo, where it is grey) as (side, side, 3) float32 in [0, 1]."""
-    size = tf.cast(tf.shape(photo)[:2], tf.float32)
+    size, target = tf.cast(tf.shape(photo)[:2], tf.float32), tf.cast(side, tf.float32)
     corner, extent = window[1::-1], (window[2:] - window[:2])[::-1]
-    target = tf.cast(side, tf.float32)
     image = tf.raw_ops.ScaleAndTranslate(
         images=tf.cast(photo, tf.float32)[None] / 255 - 0.5, size=tf.stack([side, side]), scale=target / (extent * size),
         translation=-corner * target / extent, kernel_type="triangle", antialias=False,
@@ -470,8 +468,7 @@ def _augmented(photo, boxes, side, seed, jitter, least_visible=0.25):
 def change_colours(image, seed):
     """Hue shifted by up to .1, saturation and exposure multiplied or divided by up to 1.5 (Darknet's numbers)."""
     hue, saturation, exposure = tf.unstack(tf.random.stateless_uniform((3,), seed, -1.0, 1.0))
-    image = tf.image.adjust_hue(image, 0.1 * hue)
-    image = tf.image.adjust_saturation(image, tf.pow(1.5, saturation))
+    image = tf.image.adjust_saturation(tf.image.adjust_hue(image, 0.1 * hue), tf.pow(1.5, saturation))
     return tf.clip_by_value(image * tf.pow(1.5, exposure), 0.0, 1.0)
 
 
@@ -502,10 +499,8 @@ class Passthrough(keras.layers.Layer):
         if self.order == "space_to_depth":
             return tf.nn.space_to_depth(x, 2)
         height, width, channels = tf.shape(x)[1], tf.shape(x)[2], x.shape[3]
-        x = tf.transpose(x, (0, 3, 1, 2))
-        x = tf.reshape(x, (-1, channels // 4, height, 2, width, 2))
-        x = tf.transpose(x, (0, 3, 5, 1, 2, 4))
-        x = tf.reshape(x, (-1, 4 * channels, height // 2, width // 2))
+        x = tf.reshape(tf.transpose(x, (0, 3, 1, 2)), (-1, channels // 4, height, 2, width, 2))
+        x = tf.reshape(tf.transpose(x, (0, 3, 5, 1, 2, 4)), (-1, 4 * channels, height // 2, width // 2))
         return tf.transpose(x, (0, 2, 3, 1))
 
     def get_config(self):
@@ -533,16 +528,33 @@ class FusedBatchNormalization(keras.layers.BatchNormalization):
     """Keras' batch normalisation over the last axis, computed by TensorFlow's fused operation.
 
     Keras 3 builds it from single operations; fused, a training step on a CPU takes about a quarter less.
+    On several devices the moments are those of the whole batch, not of each device's share.
     """
+
+    def __init__(self, **options):
+        super().__init__(**{**options, "autocast": False})  # single precision inside a half-precision network too
 
     def call(self, x, training=False, mask=None):
         if not training:
             scale = self.gamma * tf.math.rsqrt(self.moving_variance + self.epsilon)
             return x * tf.cast(scale, x.dtype) + tf.cast(self.beta - self.moving_mean * scale, x.dtype)
-        x, mean, variance = tf.compat.v1.nn.fused_batch_norm(x, self.gamma, self.beta, epsilon=self.epsilon)
+        replica = tf.distribute.get_replica_context()
+        if replica and replica.num_replicas_in_sync > 1:
+            x, mean, variance = self._normalised_together(x, replica)
+        else:
+            x, mean, variance = tf.compat.v1.nn.fused_batch_norm(x, self.gamma, self.beta, epsilon=self.epsilon)
         for moving, value in ((self.moving_mean, mean), (self.moving_variance, variance)):
             moving.assign(moving * self.momentum + value * (1 - self.momentum))
         return x
+
+    def _normalised_together(self, x, replica):
+        single = tf.cast(x, tf.float32)
+        mean = replica.all_reduce("mean", tf.reduce_mean(single, axis=(0, 1, 2)))
+        # in a second pass: the mean of the squares minus the squared mean can come out negative
+        variance = replica.all_reduce("mean", tf.reduce_mean((single - mean) ** 2, axis=(0, 1, 2)))
+        single = tf.nn.batch_normalization(single, mean, variance, self.beta, self.gamma, self.epsilon)
+        count = tf.cast(tf.size(x) // x.shape[3] * replica.num_replicas_in_sync, tf.float32)
+        return tf.cast(single, x.dtype), mean, variance * count / (count - 1)
 
 
 # Darknet-19's convolutions as (filters, kernel side); "max" halves the map. conv_13's map goes to the passthrough.
@@ -612,7 +624,12 @@ def load_darknet_weights(model, path, head=True):
     layout = _darknet_layout(model, head)
     needed = sum(layer.count_params() for pair in layout for layer in pair if layer is not None)
     if len(floats) < needed or (head and (len(floats) > needed or (len(content) - start) % 4)):
-        raise ValueError(f"{path}: {_size_complaint(model, len(floats), needed, head)}")
+        own, per_filter = layout[-1][0].kernel.shape[3], layout[-1][0].kernel.shape[2] + 1
+        filters, odd = divmod(len(floats) - needed + own * per_filter * head, per_filter)
+        if head and not odd and filters > 0 and filters != own:
+            raise ValueError(f"{path}: its head has {filters} filters, this model's has {own}; use head=False to leave it out")
+        problem = f"too {'short' if len(floats) < needed else 'long'}: {len(floats):,} floats"
+        raise ValueError(f"{path}: {problem}, the model needs {needed:,}; download the file again")
     assignments, place = [], 0
     for convolution, norm in layout:
         kernel_shape = tuple(convolution.kernel.shape)
@@ -621,35 +638,14 @@ def load_darknet_weights(model, path, head=True):
         place += sum(sizes)
         kernel = kernel.reshape(np.array(kernel_shape)[[3, 2, 0, 1]]).transpose(2, 3, 1, 0)
         if norm:
-            beta, gamma, mean, variance = vectors
-            if not (variance >= 0).all():
+            beta, gamma, *moments = vectors
+            if not (moments[1] >= 0).all():
                 raise ValueError(f"{path}: negative variances in {norm.name}; the header or the order of layers does not fit")
-            assignments += [(norm, [gamma, beta, mean, variance]), (convolution, [kernel])]
-        else:
-            assignments.append((convolution, [kernel, *vectors]))
+            assignments.append((norm, [gamma, beta, *moments]))
+        assignments.append((convolution, [kernel] if norm else [kernel, *vectors]))
     for layer, weights in assignments:
         layer.set_weights(weights)
     return major, minor, revision, seen
-
-
-def _size_complaint(model, found, needed, head):
-    own, per_filter = (int(model.get_layer("conv_23").kernel.shape[side]) for side in (3, 2))
-    filters, odd = divmod(found - needed + own * (per_filter + 1) * head, per_filter + 1)
-    if head and not odd and filters > 0 and filters != own:
-        return f"its head has {filters} filters, this model's has {own}; use head=False to read everything before the head"
-    return f"too {'short' if found < needed else 'long'}: {found:,} floats, the model needs {needed:,}; download it again"
-
-
-def save_darknet_weights(model, path, seen=0):
-    """Write the model as a Darknet .weights file (version 0.2, 20-byte header) that `load_darknet_weights` reads."""
-    parts = [np.array([0, 2, 0], "<i4").tobytes(), np.array([seen], "<u8").tobytes()]
-    for convolution, norm in _darknet_layout(model, head=True):
-        kernel, *bias = convolution.get_weights()
-        if norm:
-            gamma, beta, mean, variance = norm.get_weights()
-            bias = [beta, gamma, mean, variance]
-        parts += [array.astype("<f4").tobytes() for array in (*bias, kernel.transpose(3, 2, 0, 1))]
-    Path(path).write_bytes(b"".join(parts))
 
 
 def save_weights(model, path, made_from):
@@ -660,8 +656,7 @@ def save_weights(model, path, made_from):
 
 def load_weights(model, path):
     """Read what `save_weights` wrote; returns its `made_from`. ValueError, and nothing changed, when it does not fit."""
-    content = read_artifact(path)
-    made_from = content.pop("made_from")
+    made_from = (content := read_artifact(path)).pop("made_from")
     if {v.path: tuple(v.shape) for v in model.variables} != {name: array.shape for name, array in content.items()}:
         raise ValueError(f"{_short(path)}: weights of another model; run notebook 05_training for this one")
     for variable in model.variables:
@@ -698,15 +693,13 @@ def yolo_loss(y_true, true_boxes, y_pred, anchors, warmup=False):
 
     true_wh = tf.where(responsible[..., None] > 0, y_true[..., 2:4], anchors)  # log(1) = 0 where there is no object
     scale = responsible * (2 - y_true[..., 2] * y_true[..., 3] / tf.reduce_prod(grid_size))
-    wh_error = tf.math.log(true_wh / anchors) - y_pred[..., 2:4]
-    cross_entropy = tf.nn.softmax_cross_entropy_with_logits(y_true[..., 5:], y_pred[..., 5:])
     pull = tf.reduce_sum((0.5 - xy) ** 2 + y_pred[..., 2:4] ** 2, axis=-1)
     terms = LossTerms(
         xy=0.5 * scale * tf.reduce_sum((y_true[..., :2] - cells - xy) ** 2, axis=-1),
-        wh=0.5 * scale * tf.reduce_sum(wh_error**2, axis=-1),
+        wh=0.5 * scale * tf.reduce_sum((tf.math.log(true_wh / anchors) - y_pred[..., 2:4]) ** 2, axis=-1),
         objectness=0.5 * 5 * responsible * (iou - objectness) ** 2,
         no_objectness=0.5 * background * objectness**2,
-        classes=responsible * cross_entropy,
+        classes=responsible * tf.nn.softmax_cross_entropy_with_logits(y_true[..., 5:], y_pred[..., 5:]),
         warmup=0.5 * 0.01 * (1 - responsible) * pull * tf.cast(warmup, tf.float32),
     )
     return LossTerms(*(tf.reduce_sum(term) / batch for term in terms))
@@ -723,8 +716,7 @@ def _iou_centred(a, b):
     low = tf.maximum(a[..., :2] - a[..., 2:] / 2, b[..., :2] - b[..., 2:] / 2)
     high = tf.minimum(a[..., :2] + a[..., 2:] / 2, b[..., :2] + b[..., 2:] / 2)
     overlap = tf.reduce_prod(tf.maximum(high - low, 0.0), axis=-1)
-    union = a[..., 2] * a[..., 3] + b[..., 2] * b[..., 3] - overlap
-    return tf.math.divide_no_nan(overlap, union)
+    return tf.math.divide_no_nan(overlap, a[..., 2] * a[..., 3] + b[..., 2] * b[..., 3] - overlap)
 
 
 # ------------------------------------------------------------------------------------------------
@@ -736,17 +728,16 @@ def learning_rate_at(step, total_steps, peak, burn_in_share=0.05):
 
     Darknet's burn-in takes 1,000 batches; here it is a share of the run, so that short runs have one too.
     """
-    burn_in = max(1.0, burn_in_share * total_steps)
-    step = np.asarray(step, float) + 1
+    step, burn_in = np.asarray(step, float) + 1, max(1.0, burn_in_share * total_steps)
     cosine = 0.5 * (1 + np.cos(np.pi * (step - burn_in) / max(1.0, total_steps - burn_in)))
     return peak * np.where(step < burn_in, (step / burn_in) ** 4, cosine)
 
 
 def build_classifier(model, num_classes=20, seed=0):
     """The detector's first 18 convolutions (Darknet-19) with an averaging classifier on top, sharing the weights."""
-    x = keras.layers.GlobalAveragePooling2D()(model.get_layer("leaky_18").output)
-    outputs = keras.layers.Dense(num_classes, name="classes", kernel_initializer=keras.initializers.GlorotUniform(seed=seed))(x)
-    return keras.Model(model.input, outputs, name="classifier")
+    head = keras.layers.Dense(num_classes, name="classes", kernel_initializer=keras.initializers.GlorotUniform(seed=seed))
+    features = keras.layers.GlobalAveragePooling2D()(model.get_layer("leaky_18").output)
+    return keras.Model(model.input, head(features), name="classifier")
 
 
 def make_crop_dataset(annotations, *, image_size, batch_size, seed, num_epochs):
@@ -754,21 +745,20 @@ def make_crop_dataset(annotations, *, image_size, batch_size, seed, num_epochs):
 
     A crop is a square around the object, 1 to 2.2 times its longer side, shifted a little.
     """
-    objects = [(i, *box, label) for i, a in enumerate(annotations)
-               for box, label, hard in zip(box_fractions(a), a.labels, a.difficult, strict=True) if not hard]  # fmt: skip
-    table = tf.constant(np.array(objects, np.float32))
+    boxes, labels = _padded_boxes(annotations)
+    objects = tf.where(labels >= 0)  # (n, 2): number of the image, number of the box in it
     paths = tf.constant([str(annotation.image_path) for annotation in annotations])
 
     def example(epoch, place, index):
-        photo = decode_photo(paths[tf.cast(table[index, 0], tf.int32)])
+        photo = decode_photo(paths[objects[index, 0]])
         place_seed = tf.stack([seed + 2, epoch * 10**6 + place])
         scale, dx, dy, flip = tf.unstack(tf.random.stateless_uniform((4,), place_seed))
-        box, size = table[index, 1:5], tf.cast(tf.shape(photo)[1::-1], tf.float32)
+        box, size = tf.gather_nd(boxes, objects[index]), tf.cast(tf.shape(photo)[1::-1], tf.float32)
         side = tf.reduce_max((box[2:] - box[:2]) * size) * (1 + 1.2 * scale)
         centre = (box[:2] + box[2:]) / 2 + 0.1 * (tf.stack([dx, dy]) - 0.5) * side / size
         image = view(photo, tf.concat([centre - side / size / 2, centre + side / size / 2], axis=0), image_size)
         image = tf.cond(flip < 0.5, lambda: image[:, ::-1], lambda: image)
-        return change_colours(image, place_seed + 1), tf.cast(table[index, 5], tf.int32)
+        return change_colours(image, place_seed + 1), tf.gather_nd(labels, objects[index])
 
     dataset = tf.data.Dataset.range(num_epochs).flat_map(lambda e: _epoch_places(e, len(objects), batch_size, seed, True))
     return dataset.map(example, num_parallel_calls=tf.data.AUTOTUNE).batch(batch_size, drop_remainder=True).prefetch(2)
@@ -776,15 +766,13 @@ def make_crop_dataset(annotations, *, image_size, batch_size, seed, num_epochs):
 
 def pretrain(model, annotations, settings):
     """The paper's first stage in small: train the backbone as a classifier of object crops. Returns the accuracies."""
-    options = dict(image_size=settings.crop_size, batch_size=32, seed=settings.seed, num_epochs=settings.pretrain_epochs)
-    dataset = make_crop_dataset(annotations, **options)
-    steps = math.ceil(sum(int((~a.difficult).sum()) for a in annotations) / 32)
+    epochs, steps = settings.pretrain_epochs, math.ceil(len(box_sizes(annotations)) / 32)
+    dataset = make_crop_dataset(annotations, image_size=settings.crop_size, batch_size=32, seed=settings.seed, num_epochs=epochs)
     classifier = build_classifier(model, model.output_shape[-1] - 5, settings.seed)
-    rate = keras.optimizers.schedules.CosineDecay(1e-3, settings.pretrain_epochs * steps)
+    rate = keras.optimizers.schedules.CosineDecay(1e-3, epochs * steps)
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     classifier.compile(keras.optimizers.Adam(rate), loss, metrics=["accuracy"], jit_compile=False)
-    options = dict(epochs=settings.pretrain_epochs, steps_per_epoch=steps, shuffle=False, verbose=2)
-    return classifier.fit(dataset, **options).history["accuracy"]
+    return classifier.fit(dataset, epochs=epochs, steps_per_epoch=steps, shuffle=False, verbose=2).history["accuracy"]
 
 
 def quiet_start(model, objectness=-4.0):
@@ -801,68 +789,97 @@ class TrainStep:
     """One update: loss, gradient clipped to `clip_norm`, weight decay on kernels, then SGD with momentum or Adam.
 
     Darknet's weight decay goes through the momentum, so it is added to the gradient (Keras' own is decoupled).
+    A half-precision model's loss is scaled up, so that small gradients do not vanish, and a step that overflows is left out.
+    A model built in a `tf.distribute` strategy's scope is trained with it: each device takes its share of the batch
+    (of one machine's part of it, if there are several), and gives the same update as one device would with all of it.
     """
 
     def __init__(self, model, anchors, optimizer="sgd", weight_decay=5e-4, clip_norm=20.0):
         self.model, self.anchors, self.weight_decay, self.clip_norm = model, anchors, weight_decay, clip_norm
-        self.optimizer = {"sgd": keras.optimizers.SGD(momentum=0.9), "adam": keras.optimizers.Adam()}[optimizer]
-        self.optimizer.build(model.trainable_variables)
-        image, target = ((None, None, None, 3), (None, None, None, *model.output_shape[3:]))
-        shapes = (image, target, (None, 1, 1, 1, MAX_BOXES, 4), (), ())
+        self.strategy = model.distribute_strategy
+        with self.strategy.scope():
+            self.optimizer = {"sgd": keras.optimizers.SGD(momentum=0.9), "adam": keras.optimizers.Adam()}[optimizer]
+            self.optimizer.build(model.trainable_variables)
+        self.loss_scale = 128.0 if model.get_layer("conv_1").compute_dtype == "float16" else 1.0
+        shapes = ((None, None, None, 3), (None, None, None, *model.output_shape[3:]), (None, 1, 1, 1, MAX_BOXES, 4), (), ())
         types = (tf.float32, tf.float32, tf.float32, tf.float32, tf.bool)
         self.run = tf.function(self._run, input_signature=[tf.TensorSpec(*spec) for spec in zip(shapes, types, strict=True)])
 
     def _run(self, images, y, true_boxes, learning_rate, warmup):
-        variables = self.model.trainable_variables
+        self.optimizer.learning_rate.assign(learning_rate)
+        losses = self.strategy.run(self._update, args=(images, y, true_boxes, warmup))
+        return self.strategy.reduce("sum", losses, axis=None)
+
+    def _update(self, images, y, true_boxes, warmup):
+        variables, replica = self.model.trainable_variables, tf.distribute.get_replica_context()
+        here, everywhere = len(self.strategy.experimental_local_results(variables[0].value)), replica.num_replicas_in_sync
+        tf.debugging.assert_equal(tf.shape(images)[0] % here, 0, f"the batch must be a multiple of the {here} devices")
+        images, y, true_boxes = (t[replica.replica_id_in_sync_group % here :: here] for t in (images, y, true_boxes))
         with tf.GradientTape() as tape:
             terms = yolo_loss(y, true_boxes, self.model(images, training=True), self.anchors, warmup)
-            loss = tf.add_n(list(terms))
-        gradients, _ = tf.clip_by_global_norm(tape.gradient(loss, variables), self.clip_norm)
+            loss = tf.add_n(list(terms)) / everywhere
+            scaled_loss = self.loss_scale * loss
+        gradients = replica.all_reduce("sum", tape.gradient(scaled_loss, variables))
+        gradients, length = tf.clip_by_global_norm([g / self.loss_scale for g in gradients], self.clip_norm)
+        gradients = [tf.where(tf.math.is_finite(length) | (self.loss_scale == 1), g, 0.0) for g in gradients]
         pairs = zip(gradients, variables, strict=True)
         gradients = [g + self.weight_decay * v if v.path.endswith("kernel") else g for g, v in pairs]
-        self.optimizer.learning_rate.assign(learning_rate)
-        self.optimizer.apply(gradients)
+        self.optimizer.apply([g / everywhere for g in gradients])  # Keras adds up the devices' gradients, here equal ones
         return loss
 
 
 def train_detector(model, train, validation, anchors, settings, *, folder, on_epoch=None):
     """Train with augmentation, several sides and the schedule; returns the history, one dict an epoch.
 
-    The weights of the best validation mAP are kept in folder/yolov2_weights.npz and are in the model at the end.
+    The weights of the best validation mAP are kept in folder/yolov2_weights.npz and are in the model at the end; after
+    settings.patience epochs without a better one, training stops. The history is also in folder/history.csv.
     After each epoch everything is saved to folder/training_state.npz: a run that was interrupted goes on from there
-    if it was started with the same data and settings. on_epoch(model, row) may draw.
+    if it was started with the same data and settings; one that was finished starts afresh. on_epoch(model, row) may draw.
     Raises FloatingPointError that names the images when the loss is no longer finite.
     """
     folder, made_from = Path(folder), {"data": fingerprint(train), **_comparable(settings)}
     state_path, weights_path = folder / "training_state.npz", folder / "yolov2_weights.npz"
+    for half_written in folder.glob(".*-*"):  # by a run that was killed
+        half_written.unlink()
     step, steps = TrainStep(model, anchors, settings.optimizer), math.ceil(len(train) / settings.batch_size)
-    history = _resume(state_path, made_from, model, step.optimizer)
-    options = dict(image_size=settings.train_sizes, batch_size=settings.batch_size, num_classes=model.output_shape[-1] - 5)
-    left = dict(epoch=len(history), num_epochs=settings.epochs - len(history), jitter=settings.jitter)
-    dataset = iter(make_dataset(train, anchors, training=True, seed=settings.seed, **options, **left))
-    for epoch in range(len(history), settings.epochs):
-        start, losses = time.perf_counter(), []
+    variables = [*model.variables, *step.optimizer.variables]
+    history = _resume(state_path, made_from, variables)
+    batches = training_batches(train, anchors, settings, epoch=len(history), num_classes=model.output_shape[-1] - 5)
+    while len(history) < settings.epochs and _epochs_since_best(history) < settings.patience:
+        epoch, start, losses = len(history), time.perf_counter(), []
         for number in range(epoch * steps, (epoch + 1) * steps):
-            images, (y, true_boxes) = next(dataset)
+            images, (y, true_boxes) = next(batches)
             rate = learning_rate_at(number, settings.epochs * steps, settings.learning_rate)
             losses.append(float(step.run(images, y, true_boxes, float(rate), number < 0.05 * settings.epochs * steps)))
             if not math.isfinite(losses[-1]):
                 raise FloatingPointError(_not_finite(losses[-1], number, train, settings))
         loss, evaluation = validate(model, validation, anchors, settings)
-        best = max([row["validation_map"] for row in history], default=-1.0)
-        score = float(np.nan_to_num(evaluation.mean_average_precision))
-        row = {"epoch": epoch + 1, "learning_rate": float(rate), "loss": float(np.mean(losses))}
-        history.append(row := {**row, "validation_loss": loss, "validation_map": score})
-        if score > best:
+        row = {"epoch": epoch + 1, "learning_rate": float(rate), "loss": float(np.mean(losses)), "validation_loss": loss}
+        history.append(row := {**row, "validation_map": float(np.nan_to_num(evaluation.mean_average_precision))})
+        if _epochs_since_best(history) == 0:
             save_weights(model, weights_path, made_from)
-        _save_state(state_path, made_from, model, step.optimizer, history)
+        _save_state(state_path, made_from, variables, history)
         print(f"epoch {epoch + 1:3d}/{settings.epochs}  loss {row['loss']:6.2f}  validation loss {loss:6.2f}  "
-              f"mAP {score:.3f}  {time.perf_counter() - start:4.0f} s", flush=True)  # fmt: skip
+              f"mAP {row['validation_map']:.3f}  {time.perf_counter() - start:4.0f} s", flush=True)  # fmt: skip
         if on_epoch:
             on_epoch(model, row)
     load_weights(model, weights_path)
     state_path.unlink(missing_ok=True)
     return history
+
+
+def training_batches(train, anchors, settings, epoch=0, **options):
+    """The batches of `make_dataset` from an epoch on, with the settings' sides: others in the last quarter of all epochs."""
+    options |= dict(training=True, batch_size=settings.batch_size, seed=settings.seed, jitter=settings.jitter)
+    last = round(0.75 * settings.epochs)
+    for sides, start, end in ((settings.train_sizes, epoch, last), (settings.last_sizes, max(epoch, last), settings.epochs)):
+        if start < end:
+            yield from make_dataset(train, anchors, image_size=sides, epoch=start, num_epochs=end - start, **options)
+
+
+def _epochs_since_best(history):
+    scores = [row["validation_map"] for row in history]
+    return len(scores) - 1 - int(np.argmax(scores)) if scores else 0
 
 
 def _comparable(settings):
@@ -871,41 +888,40 @@ def _comparable(settings):
 
 
 def _not_finite(loss, number, train, settings):
-    steps = math.ceil(len(train) / settings.batch_size)
-    order = epoch_order(len(train), settings.batch_size, settings.seed, number // steps).numpy()
-    names = ", ".join(train[i].filename for i in order[number % steps * settings.batch_size :][: settings.batch_size])
+    epoch, step = divmod(number, math.ceil(len(train) / settings.batch_size))
+    order = epoch_order(len(train), settings.batch_size, settings.seed, epoch).numpy()
+    names = ", ".join(train[i].filename for i in order[step * settings.batch_size :][: settings.batch_size])
     return f"the loss is {loss} at step {number + 1}; lower the learning rate or look at this batch: {names}"
 
 
-def _save_state(path, made_from, model, optimizer, history):
-    arrays = {f"model {i}": v.numpy() for i, v in enumerate(model.variables)}
-    arrays |= {f"optimizer {i}": np.asarray(v) for i, v in enumerate(optimizer.variables)}
+def _save_state(path, made_from, variables, history):
+    rows = [",".join(history[0]), *(",".join(str(value) for value in row.values()) for row in history)]
+    with _whole_file(path.with_name("history.csv")) as temporary:
+        temporary.write_text("\n".join(rows) + "\n")
+    arrays = {str(i): np.asarray(variable) for i, variable in enumerate(variables)}
     write_artifact(path, {**arrays, "history": json.dumps(history)}, made_from)
 
 
-def _resume(path, made_from, model, optimizer):
+def _resume(path, made_from, variables):
     """The history of an unfinished run with the same data and settings, its state put back; else an empty one."""
-    if not path.exists():
-        return []
-    state = read_artifact(path)
+    state = read_artifact(path) if path.exists() else {"made_from": made_from, "history": "[]"}
     if state["made_from"] != made_from:
         print(f"{path.name}: of a run with other data or settings, not used")
         return []
-    for kind, variables in (("model", model.variables), ("optimizer", optimizer.variables)):
+    if history := json.loads(str(state["history"])):
         for i, variable in enumerate(variables):
-            variable.assign(state[f"{kind} {i}"])
-    history = json.loads(str(state["history"]))
-    print(f"going on after epoch {len(history)} of {made_from['epochs']}")
+            variable.assign(state[str(i)])
+        print(f"going on after epoch {len(history)} of {made_from['epochs']}")
     return history
 
 
 def validate(model, annotations, anchors, settings):
     """Mean loss per image and `Evaluation` of the model on the annotations, from one pass over the photos."""
-    options = dict(image_size=settings.image_size, batch_size=settings.batch_size, num_classes=model.output_shape[-1] - 5)
+    options = dict(image_size=settings.image_size, batch_size=2 * settings.batch_size, num_classes=model.output_shape[-1] - 5)
     dataset = make_dataset(annotations, anchors, training=False, seed=0, **options)
     total, detections = 0.0, []
     for images, (y, true_boxes) in dataset:
-        raw = model.predict_on_batch(images)
+        raw = model.predict_on_batch(images)[: len(images)]  # of several devices each answers the whole batch
         total += float(sum(yolo_loss(y, true_boxes, raw, anchors))) * len(raw)
         sizes = [(a.width, a.height) for a in annotations[len(detections) : len(detections) + len(raw)]]
         detections += detections_from_output(raw, anchors, sizes, score_threshold=0.005, iou_threshold=0.45)
@@ -933,8 +949,7 @@ def decode_predictions(y_pred, anchors):
 def iou_matrix(boxes, others):
     """(n, m) IoU of two sets of boxes (n, 4) and (m, 4)."""
     boxes, others = np.asarray(boxes), np.asarray(others)
-    low = np.maximum(boxes[:, None, :2], others[None, :, :2])
-    high = np.minimum(boxes[:, None, 2:], others[None, :, 2:])
+    low, high = np.maximum(boxes[:, None, :2], others[None, :, :2]), np.minimum(boxes[:, None, 2:], others[None, :, 2:])
     overlap = np.prod(np.maximum(high - low, 0), axis=2)
     union = _area(boxes)[:, None] + _area(others)[None] - overlap
     return np.divide(overlap, union, out=np.zeros_like(overlap), where=union > 0)
@@ -980,12 +995,11 @@ def detect(model, images, anchors, score_threshold=0.25, iou_threshold=0.45, ima
     """
     if isinstance(images, np.ndarray) and images.ndim == 3:
         return detect(model, [images], anchors, score_threshold, iou_threshold, image_size)[0]
-    side = image_size or model.input_shape[1] or 416
-    results = []
+    side, results = image_size or model.input_shape[1] or 416, []
     for start in range(0, len(images), 16):
         batch = images[start : start + 16]
         inputs = np.stack([cv2.resize(image, (side, side), interpolation=cv2.INTER_LINEAR) for image in batch])
-        raw = model.predict_on_batch(inputs.astype(np.float32) / 255)
+        raw = model.predict_on_batch(inputs.astype(np.float32) / 255)[: len(batch)]
         results += detections_from_output(raw, anchors, [image.shape[1::-1] for image in batch], score_threshold, iou_threshold)
     return results
 
@@ -1025,14 +1039,13 @@ def evaluate_detections(annotations, detections, iou_threshold=0.5, classes=CLAS
 
 def _matches(annotation, found, label, image):
     """A class's detections in one image as rows (score, best IoU with a true box, that box's number, is it difficult, image)."""
-    chosen, truth = found.labels == label, np.flatnonzero(annotation.labels == label)
-    scores, nothing = np.asarray(found.scores, float)[chosen], np.zeros(int(chosen.sum()))
-    if not len(truth):
-        return np.stack([scores, nothing, nothing, nothing, nothing + image], axis=1)
-    # both in continuous pixels: fractions would round an IoU of exactly one half
-    ious = iou_matrix(np.asarray(found.boxes, float)[chosen], annotation.boxes[truth] - [1, 1, 0, 0])
+    chosen, truth = found.labels == label, annotation.labels == label
+    # both in continuous pixels: fractions would round an IoU of exactly one half; the last box, of no size, overlaps nothing
+    boxes = np.vstack([annotation.boxes[truth] - [1, 1, 0, 0], np.zeros(4)])
+    ious, difficult = iou_matrix(np.asarray(found.boxes, float)[chosen], boxes), np.append(annotation.difficult[truth], False)
     best = ious.argmax(axis=1)
-    return np.stack([scores, ious.max(axis=1), best, annotation.difficult[truth][best], nothing + image], axis=1)
+    columns = (np.asarray(found.scores, float)[chosen], ious.max(axis=1), best, difficult[best], np.full(len(best), image))
+    return np.stack(columns, axis=1)
 
 
 def _precision_recall(annotations, detections, label, iou_threshold):
@@ -1043,9 +1056,8 @@ def _precision_recall(annotations, detections, label, iou_threshold):
     hit = ious >= iou_threshold
     counted = ~(hit & (difficult == 1))
     scores, hit, key = scores[counted], hit[counted], (image * 10**6 + best)[counted]
-    first = np.zeros(len(key), bool)  # of all detections that hit a true box, only the best one is right
-    hits = np.flatnonzero(hit)
-    first[hits[np.unique(key[hits], return_index=True)[1]]] = True
+    hits, first = np.flatnonzero(hit), np.zeros(len(key), bool)
+    first[hits[np.unique(key[hits], return_index=True)[1]]] = True  # of all that hit a true box, only the best is right
     right, total = np.cumsum(first), sum(int(((a.labels == label) & ~a.difficult).sum()) for a in annotations)
     recall = right / total if total else np.full(max(1, len(right)), math.nan)
     return right / np.arange(1, len(right) + 1), recall, scores
@@ -1062,19 +1074,17 @@ def _average_precision(precision, recall):
 
 def draw_boxes(image, boxes, labels, scores=None, classes=CLASSES):
     """A new image with boxes (in its pixels), each with its class name and score, in a colour for each class."""
-    canvas = np.ascontiguousarray(image).copy()
+    canvas, font = np.ascontiguousarray(image).copy(), cv2.FONT_HERSHEY_SIMPLEX
     thickness = max(1, round(max(canvas.shape[:2]) / 250))
-    font, size = cv2.FONT_HERSHEY_SIMPLEX, 0.2 * thickness + 0.1
+    size = 0.2 * thickness + 0.1
     for i, (box, label) in enumerate(zip(boxes, labels, strict=True)):
-        colour = class_colour(int(label), len(classes))
-        low, high = ([int(round(float(x))) for x in corner] for corner in (box[:2], box[2:]))
-        cv2.rectangle(canvas, low, high, colour, thickness)
+        colour, (left, top, right, bottom) = class_colour(int(label), len(classes)), np.rint(box).astype(int).tolist()
+        cv2.rectangle(canvas, (left, top), (right, bottom), colour, thickness)
         text = classes[int(label)] + ("" if scores is None else f" {scores[i]:.2f}")
         (width, height), base = cv2.getTextSize(text, font, size, 1)
-        top = max(low[1], height + base)
-        cv2.rectangle(canvas, (low[0], top - height - base), (low[0] + width, top), colour, -1)
-        ink = (0, 0, 0) if sum(colour) > 380 else (255, 255, 255)
-        cv2.putText(canvas, text, (low[0], top - base + 1), font, size, ink, 1, cv2.LINE_AA)
+        top, ink = max(top, height + base), (0, 0, 0) if sum(colour) > 380 else (255, 255, 255)
+        cv2.rectangle(canvas, (left, top - height - base), (left + width, top), colour, -1)
+        cv2.putText(canvas, text, (left, top - base + 1), font, size, ink, 1, cv2.LINE_AA)
     return canvas
 
 

@@ -513,9 +513,22 @@ assert change > 0.05
 # our small model to such a file and look at the bytes.
 
 # %%
+def save_darknet_weights(model, path, seen=0):
+    """Write the model as a Darknet weights file of version 0.2, whose header has 20 bytes."""
+    parts = [np.array([0, 2, 0], "<i4").tobytes(), np.array([seen], "<u8").tobytes()]
+    for i in range(1, 24):
+        kernel, *vectors = model.get_layer(f"conv_{i}").get_weights()  # the head alone has a bias
+        if i < 23:
+            gamma, beta, mean, variance = model.get_layer(f"norm_{i}").get_weights()
+            vectors = [beta, gamma, mean, variance]
+        parts += [array.astype("<f4").tobytes() for array in (*vectors, kernel.transpose(3, 2, 0, 1))]
+    path.write_bytes(b"".join(parts))
+
+
+# %%
 folder = Path(tempfile.mkdtemp())
 path = folder / "small.weights"
-yolo.save_darknet_weights(model, path, seen=12_800)
+save_darknet_weights(model, path, seen=12_800)
 content = path.read_bytes()
 print("header:", content[:20].hex(" ", 4))
 print("int32 :", np.frombuffer(content, "<i4", 3), " uint64:", np.frombuffer(content[12:20], "<u8"))

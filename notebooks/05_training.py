@@ -31,7 +31,7 @@
 # - how to read training curves, and why validation mAP (not training loss) chooses the weights;
 # - how a run survives being killed.
 #
-# *Read 20 min, run about 6 min on two CPU cores, exercises 30 min.*
+# *Read 20 min, run about 7 min on two CPU cores, exercises 30 min.*
 #
 # | part | 1 anchors | 2 encoding | 3 model | 4 loss | **5 training** | 6 inference |
 # |---|---|---|---|---|---|---|
@@ -95,7 +95,7 @@ anchors = np.array(yolo.read_artifact(yolo.find_artifact(settings, "anchors.json
 # - **flip**: left and right exchanged, every second time;
 # - **colours**: hue shifted by up to .1 of the colour circle, saturation and exposure multiplied or divided by up to 1.5.
 #
-# The colours' numbers are those of Darknet's `yolov2-voc.cfg`. The boxes move with their pixels; one that keeps less than a quarter of its area inside is dropped, the others are clipped. And every ten steps, another **image side** is drawn, so that one set of weights learns objects at many scales (the paper's multi-scale training).
+# The colours' numbers are those of Darknet's `yolov2-voc.cfg`. The boxes move with their pixels; one that keeps less than a quarter of its area inside is dropped, the others are clipped. And every ten steps, another **image side** is drawn, so that one set of weights learns objects at many scales (the paper's multi-scale training). In `tiny`, the sides are small for three quarters of the run and large in the last: a step on images of 192 pixels costs a third of one on 288, and what objects look like can be learned there; where exactly their borders are, the last quarter sharpens. (The paper's authors did likewise with their classifier: 224 pixels, then 448 at the end.)
 #
 # The figure shows the first batch of this run exactly as the network gets it: pixels from the batch tensor, boxes decoded from its target tensor `y`. If you train on your own data, look at this figure before anything else: most broken trainings are broken here.
 
@@ -216,6 +216,26 @@ assert difference < 1e-4, difference
 print("two steps by hand and by TrainStep give the same weights:", bool(difference < 1e-4))
 
 # %% [markdown]
+# ## One GPU, several, or none
+#
+# Without a GPU, everything below runs on the processor in single precision. With one, the profile `full` computes inside the network in **half precision** (float16), which is about twice as fast on a T4 and takes half the memory; the weights and the loss stay in single precision. Small gradients would vanish in float16, so `TrainStep` multiplies the loss by 128 and divides the gradients by it again, and leaves out a step in which they overflowed.
+#
+# With several GPUs in this machine, each holds a copy of the network and takes its share of every batch. Three things must be right, so that the result is that of one GPU with the whole batch:
+#
+# - **batch norm** needs mean and variance of the *whole* batch: the devices average theirs in the middle of the forward pass, and the gradient flows back through that average;
+# - **the loss** is divided by the whole batch, not by the share;
+# - **the gradients** are added up *before* clipping: the length of a sum is not the sum of the lengths.
+#
+# `tests/test_distributed.py` makes two devices out of one processor and finds the same loss and the same update to 1e-5 (in a network without kinks: at the kinks of ReLU and max-pooling, rounding alone makes a larger difference). For several machines there is `notebooks/scripts/train_multi_worker.py`.
+
+# %%
+gpus = tf.config.list_physical_devices("GPU")
+if gpus and settings.half_precision:
+    keras.mixed_precision.set_global_policy("mixed_float16")
+strategy = tf.distribute.MirroredStrategy() if len(gpus) > 1 else tf.distribute.get_strategy()
+print("devices that share each batch:", strategy.num_replicas_in_sync, " precision:", keras.mixed_precision.global_policy().name)
+
+# %% [markdown]
 # ## Stage one: learn what things look like
 #
 # A detector must learn two things: what a bicycle looks like, and where bicycles are. The paper learns them one after the other. First, Darknet-19 is trained as a plain classifier on ImageNet's 1.2 million photos; then its head is exchanged and it learns to detect. We have no ImageNet here, but every true box is a labelled picture: cut out, slightly too large, flipped and recoloured. Part 3 shows a batch of these crops. A crop is a tenth of an image in pixels, so this stage is cheap.
@@ -223,10 +243,11 @@ print("two steps by hand and by TrainStep give the same weights:", bool(differen
 # The classifier *shares* its first 18 convolutions with the detector. Nothing needs to be copied: when the classifier has learned, so has the detector's backbone. In the profile `full` this stage is replaced by Darknet's own weights (`load_darknet_weights(model, path, head=False)`), or left out.
 
 # %% tags=["nbval-ignore-output", "live"]
-model = yolo.build_yolov2(None, num_anchors=len(anchors), width=settings.width, seed=settings.seed)
-if settings.pretrain_epochs:
-    accuracy = yolo.pretrain(model, splits.train, settings)
-    print(f"\naccuracy on the crops after {settings.pretrain_epochs} epochs: {accuracy[-1]:.0%} (guessing: 5 %)")
+with strategy.scope():
+    model = yolo.build_yolov2(None, num_anchors=len(anchors), width=settings.width, seed=settings.seed)
+    if settings.pretrain_epochs:
+        accuracy = yolo.pretrain(model, splits.train, settings)
+        print(f"\naccuracy on the crops after {settings.pretrain_epochs} epochs: {accuracy[-1]:.0%} (guessing: 5 %)")
 
 # %% [markdown]
 # ## A quiet start
@@ -243,7 +264,7 @@ for name, network in (("as built", yolo.build_yolov2(96, num_anchors=len(anchors
 # %% [markdown]
 # ## Stage two: learn where things are
 #
-# `train_detector` now runs epoch after epoch: all training batches through `TrainStep`, then loss and mAP on the validation images. When that mAP is the best so far, the weights are written to `yolov2_weights.npz`. After each epoch the whole state of the run is saved too; we come back to this below.
+# `train_detector` now runs epoch after epoch: all training batches through `TrainStep`, then loss and mAP on the validation images. When that mAP is the best so far, the weights are written to `yolov2_weights.npz`; when it has not improved for `patience` epochs, training stops early. The table of all epochs is in `history.csv`, which any spreadsheet can plot while the run goes on. After each epoch the whole state of the run is saved too; we come back to this below.
 #
 # While it runs, we take a picture of the same four validation images after some of the epochs.
 
@@ -273,6 +294,8 @@ history = yolo.train_detector(
 # - **both fall**: all is well, and while the validation curve still falls at the end, more epochs would help;
 # - **training falls, validation rises**: memorising; more augmentation or more images are needed;
 # - **neither falls**: look at the batch figure above, then at the learning rate.
+#
+# Both curves have a step where the last quarter begins. Training images become larger, and with them what the network sees of small objects; validation images always have the final size, so for three quarters of the run the validation curve shows how the network does on images larger than any it was trained on, and then it jumps.
 #
 # Right, the number that counts. It often still climbs while the loss looks flat: the loss is dominated by hundreds of background predictions per image, the mAP by the few that show an object.
 
@@ -330,7 +353,7 @@ def unplug(model, row):
 
 def toy_training(folder, on_epoch=None):
     """Train a very small network for three epochs on the first images; returns its weights."""
-    toy = dataclasses.replace(settings, train_sizes=(64, 96), image_size=96, batch_size=4, epochs=3, pretrain_epochs=0)
+    toy = dataclasses.replace(settings, train_sizes=(64, 96), last_sizes=(64, 96), image_size=96, batch_size=4, epochs=3, pretrain_epochs=0)
     model = yolo.build_yolov2(None, num_anchors=len(anchors), width=0.125, seed=2)
     yolo.train_detector(model, splits.train[:12], splits.validation[:4], anchors, toy, folder=folder, on_epoch=on_epoch)
     return [variable.numpy() for variable in model.variables]

@@ -6,7 +6,10 @@ from collections import namedtuple
 from functools import cache
 from pathlib import Path
 
+import cv2
 import numpy as np
+
+import yolo_helpers as yolo
 
 NOTEBOOKS = Path(__file__).resolve().parent.parent / "notebooks"
 
@@ -15,7 +18,7 @@ NOTEBOOKS = Path(__file__).resolve().parent.parent / "notebooks"
 def namespace(notebook):
     """All top-level functions, classes and literal constants of a notebook, in a namespace of their own."""
     tree = ast.parse((NOTEBOOKS / f"{notebook}.py").read_text())
-    names = {"np": np, "math": math, "namedtuple": namedtuple}
+    names = {"np": np, "cv2": cv2, "yolo": yolo, "math": math, "namedtuple": namedtuple}
     for node in tree.body:
         if isinstance(node, (ast.FunctionDef, ast.ClassDef)) or _is_constant(node):
             try:

@@ -119,8 +119,12 @@ def small():
 @pytest.fixture
 def weights_file(tmp_path, small):
     path = tmp_path / "yolo.weights"
-    yolo.save_darknet_weights(small, path, seen=32013312)
+    save_darknet_weights(small, path, seen=32013312)
     return path
+
+
+def save_darknet_weights(model, path, seen=0):
+    plain("03_model", "save_darknet_weights")(model, path, seen)
 
 
 def same_weights(a, b):
@@ -178,7 +182,7 @@ def test_a_head_of_another_size_is_recognised_and_can_be_left_out(weights_file, 
 @pytest.mark.parametrize(("classes", "anchors", "side"), [(20, 4, 416), (20, 5, 320), (80, 5, 608)])
 def test_raw_outputs_agree_with_opencvs_darknet_importer(tmp_path, classes, anchors, side):
     model = randomise(yolo.build_yolov2(None, anchors, classes))
-    yolo.save_darknet_weights(model, tmp_path / "yolo.weights")
+    save_darknet_weights(model, tmp_path / "yolo.weights")
     (tmp_path / "yolo.cfg").write_text(plain("03_model", "darknet_cfg")(side, anchors * (5 + classes)))
     net = cv2.dnn.readNetFromDarknet(str(tmp_path / "yolo.cfg"), str(tmp_path / "yolo.weights"))
     image = np.random.default_rng(1).random((side, side, 3), np.float32)

@@ -60,6 +60,12 @@ class Stage:
                 "person", self.make("person"), self.rng.uniform(-reach, reach), self.rng.uniform(near, far), self.front_view()
             )
 
+    def distant(self, name, most, reach, near, far):
+        """Up to `most` small ones of a class in the background."""
+        for _ in range(int(self.rng.integers(0, most + 1))):
+            yaw = self.front_view() if name == "person" else self.side_view()
+            self.put(name, self.make(name), self.rng.uniform(-reach, reach), self.rng.uniform(near, far), yaw)
+
     def scatter(self, things, count, reach, near, far):
         """Clutter behind and beside the objects."""
         for name in self.rng.choice(sorted(things), count):
@@ -94,10 +100,11 @@ def herd(stage, name):
     rng = stage.rng
     stage.put(name, stage.make(name), 0, 0, stage.side_view())
     size = np.ptp(stage.objects[0].model.bounds[:, 0]) + 0.6
-    for _ in range(int(rng.choice((0, 1, 2, 3, 4), p=(0.12, 0.28, 0.28, 0.2, 0.12)))):
-        stage.put(name, stage.make(name), rng.uniform(-1.8, 1.8) * size, rng.uniform(0.4, 4.5) * size, stage.side_view())
+    for _ in range(int(rng.choice((1, 2, 3, 4, 5), p=(0.15, 0.25, 0.25, 0.2, 0.15)))):
+        stage.put(name, stage.make(name), rng.uniform(-1.2, 1.2) * size, rng.uniform(0.35, 1.6) * size, stage.side_view())
     stage.persons(int(rng.choice((0, 1, 2), p=(0.5, 0.35, 0.15))), 2 * size, -0.3, 3)
-    if rng.random() < 0.3:
+    stage.distant(name, 1, 3 * size, 4 * size, 7 * size)
+    if rng.random() < 0.45:
         stage.put("dog", stage.make("dog"), rng.uniform(-1.5, 1.5) * size, rng.uniform(-0.5, 1.5), stage.side_view())
     stage.scatter(clutter.COUNTRY, int(rng.integers(2, 6)), 25, 9, 45)
 
@@ -106,10 +113,11 @@ def riding(stage, name):
     rng = stage.rng
     model = horse(rng, pose="standing") if name == "horse" else stage.make(name)
     ride(stage, name, model, 0, 0, stage.side_view(55))
-    if rng.random() < 0.4:
+    for _ in range(int(rng.choice((0, 1, 2), p=(0.25, 0.45, 0.3)))):
         other = horse(rng, pose="standing") if name == "horse" else stage.make(name)
-        ride(stage, name, other, rng.uniform(-3, 3), rng.uniform(2, 6), stage.side_view(40))
-    stage.persons(int(rng.integers(0, 2)), 4, 1, 6)
+        ride(stage, name, other, rng.uniform(-2.2, 2.2), rng.uniform(0.9, 2.6), stage.side_view(40))
+    stage.persons(int(rng.integers(0, 3)), 2.5, 0.5, 3)
+    stage.distant("person", 2, 4.0, 6.0, 12.0)
     stage.scatter(
         clutter.COUNTRY if stage.world_name in ("meadow", "field", "sand") else clutter.TOWN, int(rng.integers(2, 6)), 22, 12, 40
     )
@@ -119,14 +127,15 @@ def pets(stage, name):
     rng = stage.rng
     stage.heights = (0.45, 1.3)
     stage.put(name, stage.make(name), 0, 0, stage.side_view(58))
-    for _ in range(int(rng.choice((0, 1, 2), p=(0.4, 0.4, 0.2)))):
+    for _ in range(int(rng.choice((1, 2, 3), p=(0.2, 0.4, 0.4)))):
         other = name if rng.random() < 0.5 else str(rng.choice(("cat", "dog", "person", "bird")))
         yaw = stage.front_view() if other == "person" else stage.side_view()
         model = stage.make(other, kind=str(rng.choice(("songbird", "cockerel")))) if other == "bird" else stage.make(other)
-        stage.put(other, model, rng.uniform(-1.4, 1.4), rng.uniform(0.1, 2), yaw)
+        stage.put(other, model, rng.uniform(-0.9, 0.9), rng.uniform(0.1, 1.1), yaw)
     if stage.world_name == "room":
         room_back(stage)
     else:
+        stage.distant(name, 1, 2.0, 3.0, 6.0)
         stage.scatter(clutter.OUTDOORS, int(rng.integers(2, 6)), 12, 4, 25)
 
 
@@ -140,8 +149,8 @@ def birds(stage, name):
         flock(stage, name)
         return
     stage.heights = (0.3, 1.2)
-    for k in range(int(rng.choice((1, 2, 3, 4, 5), p=(0.2, 0.25, 0.25, 0.2, 0.1)))):
-        place = (0, 0) if k == 0 else (rng.uniform(-1.2, 1.2), rng.uniform(0, 2.2))
+    for k in range(int(rng.choice((1, 2, 3, 4, 5), p=(0.1, 0.2, 0.3, 0.25, 0.15)))):
+        place = (0, 0) if k == 0 else (rng.uniform(-0.7, 0.7), rng.uniform(0, 0.8))
         stage.put(name, stage.make(name, kind=kinds[0]), *place, stage.side_view(55))
     if stage.world_name != "water":
         stage.persons(int(rng.random() < 0.3), 1.5, 1, 3)
@@ -153,8 +162,8 @@ def flock(stage, name):
     rng = stage.rng
     stage.heights = (1.2, 2.0)
     rise = rng.uniform(1.5, 5)
-    for k in range(int(rng.integers(1, 6))):
-        x, y, z = (0, 0, rise) if k == 0 else (rng.uniform(-2.2, 2.2), rng.uniform(-0.5, 3), rise + rng.uniform(-1, 1.2))
+    for k in range(int(rng.integers(2, 6))):
+        x, y, z = (0, 0, rise) if k == 0 else (rng.uniform(-1.4, 1.4), rng.uniform(-0.3, 0.9), rise + rng.uniform(-1, 1.2))
         stage.put(
             name,
             stage.make(name, kind="flying").moved(roll=rng.uniform(-25, 25), pitch=rng.uniform(-15, 12)),
@@ -177,15 +186,15 @@ def street(stage, name):
         stage.put(name, stage.make(name), 0, 0, yaw if name not in ("bicycle", "motorbike") else stage.side_view(55))
     length = np.ptp(stage.objects[0].model.bounds[:, 0])
     stage.depth = -lane
-    if rng.random() < 0.55:  # another of the kind behind or before it
+    if rng.random() < 0.75:  # another of the kind behind or before it
         along = rng.choice((-1, 1)) * (rng.uniform(0.7, 1.4) * length + 1.5)
         stage.put(name, stage.make(name), along, rng.choice((0.0, -2 * lane)) + rng.uniform(0, 3), yaw + rng.uniform(-15, 15))
     others = {"car": 0.42, "bus": 0.12, "motorbike": 0.1, "bicycle": 0.16, "person": 0.2}
-    for other in rng.choice(list(others), int(rng.choice((1, 2, 3, 4), p=(0.3, 0.35, 0.25, 0.1))), p=list(others.values())):
+    for other in rng.choice(list(others), int(rng.choice((1, 2, 3, 4), p=(0.1, 0.3, 0.35, 0.25))), p=list(others.values())):
         other, far = str(other), rng.random() < 0.6
         y = stage.depth + (1.75 if far else -1.75) if other != "person" else stage.depth + rng.choice((-4.6, 4.6))
         y += rng.uniform(-0.4, 0.4) + (rng.uniform(4, 14) if rng.random() < 0.35 else 0)
-        x = rng.uniform(0.6, 1.6) * (length + 3) * rng.choice((-1, 1))
+        x = rng.uniform(0.5, 1.2) * (length + 3) * rng.choice((-1, 1))
         if other in ("bicycle", "motorbike") and rng.random() < 0.7:
             ride(stage, other, stage.make(other), x, y, (180.0 if far else 0.0) + rng.uniform(-20, 20))
         else:
@@ -205,10 +214,10 @@ def railway(stage, name):
     stage.put("train", stage.make("train"), 0, 0, yaw)
     along = np.array([np.cos(np.radians(stage.turn)), np.sin(np.radians(stage.turn))])
     aside = np.array([-along[1], along[0]])
-    if rng.random() < 0.5:
+    if rng.random() < 0.8:
         place = along * rng.uniform(-9, 14) + 4.5 * aside
         stage.put("train", stage.make("train"), *place, yaw + 180.0 * (rng.random() < 0.5), solid=False)
-    for _ in range(int(rng.choice((0, 1, 2, 3), p=(0.25, 0.35, 0.25, 0.15)))):
+    for _ in range(int(rng.choice((0, 1, 2, 3), p=(0.1, 0.35, 0.3, 0.25)))):
         stage.put("person", stage.make("person"), *(along * rng.uniform(-6, 6) - aside * rng.uniform(2.6, 6)), stage.front_view())
     if rng.random() < 0.2:
         stage.put(
@@ -222,8 +231,10 @@ def lake(stage, name):
     stage.heights = (1.5, 4.5)
     stage.put(name, stage.make(name), 0, 0, stage.side_view(60))
     length = np.ptp(stage.objects[0].model.bounds[:, 0])
-    for _ in range(int(rng.choice((0, 1, 2, 3), p=(0.25, 0.35, 0.25, 0.15)))):
-        stage.put(name, stage.make(name), rng.uniform(-2, 2) * length, rng.uniform(0.6, 5) * max(length, 9), stage.side_view(60))
+    for _ in range(int(rng.choice((1, 2, 3), p=(0.35, 0.4, 0.25)))):
+        stage.put(
+            name, stage.make(name), rng.uniform(-1.2, 1.2) * length, rng.uniform(0.4, 1.6) * max(length, 6), stage.side_view(60)
+        )
     for _ in range(int(rng.choice((0, 1, 2), p=(0.5, 0.3, 0.2)))):
         kind = "duck" if rng.random() < 0.5 else "flying"
         z = 0.0 if kind == "duck" else rng.uniform(1.5, 5)
@@ -235,6 +246,7 @@ def lake(stage, name):
             rng.uniform(0, 360),
             z,
         )
+    stage.distant(name, 1, 3 * length, 4 * max(length, 6), 8 * max(length, 6))
     canoe = stage.objects[0].model.extras["kind"] == "canoe"
     if canoe and rng.random() < 0.8:
         sitter = person(rng, pose="sitting")
@@ -251,11 +263,11 @@ def lake(stage, name):
 def air(stage, name):
     """Aeroplanes in the sky."""
     rng = stage.rng
-    for k in range(int(rng.choice((1, 2, 3), p=(0.35, 0.4, 0.25)))):
+    for k in range(int(rng.choice((1, 2, 3, 4), p=(0.2, 0.35, 0.3, 0.15)))):
         model = aeroplane(rng, flying=True).moved(roll=rng.uniform(-25, 25), pitch=rng.uniform(-14, 6))
         size = np.ptp(model.bounds[:, 0])
         rise = size * rng.uniform(0.5, 1.3) + 8
-        x, y = (0, 0) if k == 0 else (rng.uniform(-1.6, 1.6) * size, rng.uniform(-0.2, 1.5) * size)
+        x, y = (0, 0) if k == 0 else (rng.uniform(-1.1, 1.1) * size, rng.uniform(-0.2, 0.9) * size)
         stage.put(name, model, x, y, stage.side_view(70), rise)
     if rng.random() < 0.3:
         stage.put(
@@ -274,12 +286,12 @@ def airfield(stage, name):
     model = aeroplane(rng, flying=False)
     stage.put(name, model, 0, 0, stage.side_view(65))
     size = np.ptp(stage.objects[0].model.bounds[:, 0])
-    if rng.random() < 0.65:
+    for _ in range(int(rng.choice((0, 1, 2), p=(0.2, 0.5, 0.3)))):
         stage.put(
             name,
             aeroplane(rng, flying=False),
-            rng.uniform(-1.2, 1.2) * size,
-            rng.uniform(0.9, 2) * max(size, 15),
+            rng.uniform(-1.0, 1.0) * size,
+            rng.uniform(0.7, 1.4) * max(size, 10),
             stage.side_view(60),
         )
     stage.persons(int(rng.choice((0, 1, 2, 3), p=(0.2, 0.35, 0.3, 0.15))), 0.7 * size, -0.8 * size, 0.2 * size)
@@ -328,7 +340,7 @@ def living_room(stage, name):
                 lying = stage.put(pet.name, pet.moved(offset=seat - [0, 0, 0.02], yaw=turn), 0, 0, yaw, solid=False)
                 lying.yaw += turn
     else:  # plants
-        for k in range(int(rng.integers(1, 4))):
+        for k in range(int(rng.integers(2, 5))):
             stage.put(
                 name,
                 stage.make(name).moved(scale=rng.uniform(0.75, 1.4)),
@@ -336,7 +348,7 @@ def living_room(stage, name):
                 rng.uniform(0, 0.5) * k,
                 rng.uniform(0, 360),
             )
-    if name == "sofa" and rng.random() < 0.5:
+    if name == "sofa" and rng.random() < 0.7:
         stage.put(
             name,
             stage.make("sofa"),
@@ -381,7 +393,7 @@ def dinner(stage, name):
     else:
         table = stage.make("diningtable")
         stage.put("diningtable", table, 0, 0, rng.uniform(-18, 18))
-        for _ in range(int(rng.choice((0, 1, 2, 3), p=(0.3, 0.35, 0.25, 0.1)))):
+        for _ in range(int(rng.choice((0, 1, 2), p=(0.4, 0.4, 0.2)))):
             reach = 0.3 * np.array([table.extras["length"], table.extras["width"]])
             stage.put("bottle", stage.make("bottle"), *rng.uniform(-reach, reach), 0.0, table.extras["top"], solid=False)
         places = [(-0.55, -0.72, 90), (0.55, -0.72, 90), (-0.55, 0.75, -90), (0.55, 0.75, -90), (-1.25, 0, 0), (1.25, 0, 180)]
@@ -408,7 +420,7 @@ def table_top(stage, name):
     if name == "tvmonitor":
         desk = clutter.desk(rng)
         stage.heights = (1.1, 1.5)
-        for k in range(int(rng.integers(1, 4))):
+        for k in range(int(rng.integers(2, 4))):
             stage.put(
                 name,
                 stage.make(name, kind="computer"),
@@ -442,8 +454,8 @@ def table_top(stage, name):
 def people(stage, name):
     rng = stage.rng
     stage.put(name, stage.make(name), 0, 0, stage.front_view())
-    for _ in range(int(rng.choice((0, 1, 2, 3, 4), p=(0.2, 0.25, 0.25, 0.2, 0.1)))):
-        stage.put(name, stage.make(name), rng.uniform(-2, 2), rng.uniform(0.2, 5), stage.front_view())
+    for _ in range(int(rng.choice((1, 2, 3, 4), p=(0.3, 0.3, 0.25, 0.15)))):
+        stage.put(name, stage.make(name), rng.uniform(-1.3, 1.3), rng.uniform(0.2, 1.8), stage.front_view())
     if stage.world_name == "room":
         room_back(stage)
     else:
@@ -457,6 +469,7 @@ def people(stage, name):
                 stage.side_view(),
             )
         stage.depth = 7.0
+        stage.distant("person", 2, 3.0, 4.5, 9.0)
         stage.scatter(clutter.TOWN if stage.world_name == "road" else clutter.COUNTRY, int(rng.integers(2, 6)), 22, 16, 40)
 
 
@@ -466,7 +479,7 @@ RECIPES = {
     "bicycle": [(riding, ("road", "meadow"), 2), (street, ("road",), 1)],
     "bird": [(birds, ("meadow", "sand", "water", "field"), 1)],
     "boat": [(lake, ("water",), 1)],
-    "bottle": [(table_top, ("room",), 2), (dinner, ("room",), 1)],
+    "bottle": [(table_top, ("room",), 1)],
     "bus": [(street, ("road",), 1)],
     "car": [(street, ("road",), 1)],
     "cat": [(pets, ("room", "meadow", "room"), 1)],
@@ -484,6 +497,8 @@ RECIPES = {
     "tvmonitor": [(living_room, ("room",), 1), (table_top, ("room",), 1)],
 }
 MOST_OBJECTS = 8
+# which share of the picture the leader covers (its root), and how often
+LEADER_SIZES, LEADER_WEIGHTS = ((0.64, 0.95), (0.42, 0.64), (0.18, 0.42)), (0.36, 0.36, 0.28)
 SIZES = ((500, 375),) * 9 + ((500, 333), (500, 400), (480, 360)) + ((375, 500),) * 3 + ((333, 500),)
 
 
@@ -496,13 +511,8 @@ def compose(rng, leader):
     recipe(stage, leader)
     world = worlds.make_world(rng, stage.world_name)
     width, height = SIZES[rng.integers(len(SIZES))]
-    size = (
-        rng.uniform(0.64, 1.0)
-        if (draw := rng.random()) < 0.34
-        else rng.uniform(0.3, 0.64)
-        if draw < 0.7
-        else rng.uniform(0.12, 0.3)
-    )
+    low, high = LEADER_SIZES[rng.choice(len(LEADER_SIZES), p=LEADER_WEIGHTS)]
+    size = rng.uniform(low, high)
     return frame(rng, stage, world, width, height, size)
 
 

@@ -14,7 +14,7 @@ import voc
 
 SPLITS = {"train": 400, "val": 100, "test": 100}
 LEAST = {"train": 30, "val": 10, "test": 10}  # objects of each class that are not difficult
-SPARE = 1.6  # in the small splits more scenes are drawn than kept, and those that add least are left out
+SPARE = {"train": 1.4, "val": 1.6, "test": 1.6}  # more scenes are drawn than kept, and those that add least are left out
 # every class leads in turn; those that seldom come as company lead more often
 SELDOM = "aeroplane bicycle boat bus cat cow diningtable horse motorbike pottedplant sheep sofa train tvmonitor"
 LEADERS = (*compose.RECIPES, *SELDOM.split(), "bird", "bird", "train", "tvmonitor")
@@ -83,10 +83,10 @@ def make_splits(folder, seed, splits, workers):
     kept, drawn = {}, []
     with ProcessPoolExecutor(workers) as pool:
         for split, count in splits.items():
-            wanted = count if split == "train" else round(SPARE * count)
+            wanted = round(SPARE[split] * count) if splits == SPLITS else count
             new = draw(pool, folder, seed, len(drawn), [LEADERS[k % len(LEADERS)] for k in range(wanted)])
             drawn += new
-            kept[split] = choose(new, count)
+            kept[split] = choose(new, count, LEAST.get(split, 0))
         if splits == SPLITS:
             kept, more = top_up(pool, folder, seed, len(drawn), kept, splits)
             drawn += more

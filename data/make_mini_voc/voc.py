@@ -7,8 +7,8 @@ import cv2
 import numpy as np
 from render import Scene, object_ids, pixels_alone
 
-QUALITY = 77  # of the JPEGs: about 17 KB each
-LEAST_PIXELS, LEAST_SHARE = 60, 0.12  # what shows less is taken out of the scene rather than left unlabelled
+QUALITY = 75  # of the JPEGs: about 17 KB each
+LEAST_PIXELS, LEAST_SHARE, LEAST_INSIDE = 60, 0.2, 0.2  # what shows less is taken out of the scene rather than left unlabelled
 
 
 @dataclass
@@ -34,7 +34,9 @@ def label(scene, rng):
                 visible, alone = int((ids == number + 1).sum()), pixels_alone(scene, number)
                 shares[number] = (visible, visible / max(alone, 1), inside_share(scene, number))
         hidden = [
-            n for n, (visible, share, inside) in shares.items() if visible < LEAST_PIXELS or share < LEAST_SHARE or inside < 0.12
+            n
+            for n, (visible, share, inside) in shares.items()
+            if visible < LEAST_PIXELS or share < LEAST_SHARE or inside < LEAST_INSIDE
         ]
         if not hidden:
             break
