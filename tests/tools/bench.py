@@ -63,21 +63,20 @@ def reference_anchors():
     return np.array(yolo.read_artifact(REFERENCE / "anchors.json")["anchors"], np.float32)
 
 
-def training_batches(annotations, anchors):
-    """An endless stream of batches as `train_detector` reads them."""
-    options = dict(image_size=SETTINGS.train_sizes, batch_size=SETTINGS.batch_size, jitter=SETTINGS.jitter)
-    return iter(yolo.make_dataset(annotations, anchors, training=True, seed=0, num_epochs=10**6, **options))
+def training_batches(anchors, sides):
+    """An endless stream of batches as `train_detector` reads them, at the given sides in pixels."""
+    options = dict(image_size=sides, batch_size=SETTINGS.batch_size, jitter=SETTINGS.jitter, training=True, seed=0)
+    return iter(yolo.make_dataset(yolo.load_splits(SETTINGS.voc_dir).train, anchors, num_epochs=10**6, **options))
 
 
 def measure_input():
     """Steps per second with the real input over those with batches of the same sides in memory, in turns of 20 steps."""
     anchors = reference_anchors()
-    batches = training_batches(yolo.load_splits(SETTINGS.voc_dir).train, anchors)
     step = yolo.TrainStep(yolo.build_yolov2(None, len(anchors), width=SETTINGS.width), anchors, SETTINGS.optimizer)
     kept = {}
 
     def seconds_of_steps(source, settle=4, count=20):
-        """Sides and seconds of `count` steps, after some in which full or empty buffers come to rest."""
+        """Sides, and seconds of `count` steps after some in which full or empty buffers come to rest."""
         sides, start = [], 0.0
         for number in range(settle + count):
             start = time.perf_counter() if number == settle else start
@@ -87,15 +86,19 @@ def measure_input():
             sides.append(images.shape[1])
         return sides, time.perf_counter() - start
 
-    while len(kept) < len(SETTINGS.train_sizes):  # also the warm-up
-        seconds_of_steps(batches)
-    times = []
-    for _ in range(9):
-        sides, real = seconds_of_steps(batches)
-        times.append((real, seconds_of_steps(kept[side] for side in sides)[1]))
-    real, memory = np.array(times).T / 20
-    print_medians(real, memory)
-    return [Row("training steps per second, real input over a batch in memory", memory / real, "at least .85, aim .95")]
+    rows = []
+    for sides, when in ((SETTINGS.train_sizes, "most epochs"), (SETTINGS.last_sizes, "last epochs")):
+        batches, times = training_batches(anchors, sides), []
+        while not kept.keys() >= set(sides):  # also the warm-up
+            seconds_of_steps(batches)
+        for _ in range(7):
+            chosen, real = seconds_of_steps(batches)
+            times.append((real / 20, seconds_of_steps(kept[side] for side in chosen)[1] / 20))
+        real, memory = np.array(times).T
+        print_medians(real, memory)
+        what = f"training steps per second, real input over batches in memory, {min(sides)} to {max(sides)} px ({when})"
+        rows.append(Row(what, memory / real, "at least .85, aim .95"))
+    return rows
 
 
 def measure_generator():
@@ -108,9 +111,9 @@ def measure_generator():
 
 
 def measure_loss():
-    """Seconds of the loss with its gradient in the raw outputs over those of a whole training step."""
+    """Seconds of the loss with its gradient in the raw outputs over those of a training step, at the side of validation."""
     anchors = tf.constant(reference_anchors())
-    images, (y, true_boxes) = next(training_batches(yolo.load_splits(SETTINGS.voc_dir).train, anchors))
+    images, (y, true_boxes) = next(training_batches(anchors, SETTINGS.image_size))
     model = yolo.build_yolov2(None, len(anchors), width=SETTINGS.width)
     step, raw = yolo.TrainStep(model, anchors, SETTINGS.optimizer), tf.constant(model.predict_on_batch(images))
 
@@ -191,9 +194,9 @@ def measure_memory():
 
 
 def train_and_print_peak(count):
-    """Train on `count` images for 400 / count epochs with validation; the last word printed is the peak in bytes."""
+    """Train on `count` images for 400 / count epochs at the largest sides, with validation; the last word printed: peak bytes."""
     splits, anchors = yolo.load_splits(SETTINGS.voc_dir), reference_anchors()
-    settings = replace(SETTINGS, epochs=400 // count)
+    settings = replace(SETTINGS, epochs=400 // count, train_sizes=SETTINGS.last_sizes)
     model = yolo.build_yolov2(None, len(anchors), width=settings.width)
     with tempfile.TemporaryDirectory() as folder:
         yolo.train_detector(model, splits.train[:count], splits.validation[:16], anchors, settings, folder=folder)
