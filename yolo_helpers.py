@@ -30,24 +30,15 @@ import defusedxml.ElementTree
 import numpy as np
 
 
-@contextlib.contextmanager
-def _quiet_stderr():
-    """No lines from C++ on standard error: TensorFlow writes some before its own log level acts."""
-    saved, null = os.dup(2), os.open(os.devnull, os.O_WRONLY)
-    os.dup2(null, 2)
-    try:
-        yield
-    finally:
-        os.dup2(saved, 2)
-        os.close(saved)
-        os.close(null)
-
-
-with _quiet_stderr():
+_stderr = os.dup(2)
+os.dup2(os.open(os.devnull, os.O_WRONLY), 2)  # TensorFlow's C++ writes there before its own log level acts
+try:
     import keras
     import tensorflow as tf
 
     tf.config.list_physical_devices()  # looks for a GPU now, and complains now when there is none
+finally:
+    os.dup2(_stderr, 2)
 
 REPOSITORY = "yolov2-from-scratch/yolov2-from-scratch"  # owner/name: badges, bootstrap cells and README use it
 ROOT = Path(__file__).resolve().parent
@@ -70,32 +61,34 @@ class Settings:
     artifacts: Path
     width: float  # of the network's layers, 1 = the paper's
     train_sizes: tuple  # image sides in pixels that training chooses from
-    last_sizes: tuple  # the same in the last quarter of the epochs: small images first save time, large ones then sharpen
-    image_size: int  # image side in pixels for validation and test
+    zoom: tuple  # with these sides: the smallest and largest share of a photo's sides that an image shows
+    last_sizes: tuple  # sides in the last 45 % of the epochs, on whole photos: small parts first save time
+    image_size: int  # image side in pixels for validation and test, at which the anchors' fractions hold
     batch_size: int
     pretrain_epochs: int  # over crops of the training objects, at `crop_size`
     crop_size: int
+    frozen: int  # so many first convolutions learn no more after pre-training
     epochs: int
     optimizer: str  # of `TrainStep`
     learning_rate: float  # the highest of the schedule
     jitter: float  # how far augmentation moves an image's borders; Darknet's .3, or less for short runs
+    validate_every: int  # epochs
     patience: int  # epochs without a better validation mAP after which training stops
     half_precision: bool  # float16 inside the network where there is a GPU: about twice as fast on a T4
     seed: int = 0
 
     def table(self):
         """The settings as lines of text, paths relative to the repository."""
-        rows = [(field.name, getattr(self, field.name)) for field in fields(self)]
-        return "\n".join(f"{name:<16} {_short(value) if isinstance(value, Path) else value}" for name, value in rows)
+        return "\n".join(f"{name:<16} {_short(v) if isinstance(v, Path) else v}" for name, v in vars(self).items())
 
 
 PROFILES = {
-    "tiny": dict(width=0.25, train_sizes=(160, 192, 224), last_sizes=(256, 288, 320), image_size=288, batch_size=8,
-                 pretrain_epochs=30, crop_size=96, epochs=68, optimizer="adam", learning_rate=1.5e-3, jitter=0.15,
-                 patience=25, half_precision=False),
-    "full": dict(width=1.0, train_sizes=(sides := tuple(range(320, 609, 32))), last_sizes=sides, image_size=416, batch_size=16,
-                 pretrain_epochs=0, crop_size=224, epochs=160, optimizer="sgd", learning_rate=1e-3, jitter=0.3,
-                 patience=40, half_precision=True),
+    "tiny": dict(width=0.25, train_sizes=(192, 224), zoom=(0.4, 1.0), last_sizes=(256, 288, 320), image_size=320, batch_size=32,
+                 pretrain_epochs=15, crop_size=96, frozen=5, epochs=44, optimizer="muon", learning_rate=6e-3, jitter=0.15,
+                 validate_every=4, patience=44, half_precision=False),
+    "full": dict(width=1.0, train_sizes=(sides := tuple(range(320, 609, 32))), zoom=(1.0, 1.0), last_sizes=sides, image_size=416,
+                 batch_size=16, pretrain_epochs=0, crop_size=224, frozen=0, epochs=160, optimizer="sgd", learning_rate=1e-3,
+                 jitter=0.3, validate_every=1, patience=40, half_precision=True),
 }  # fmt: skip
 
 
@@ -200,10 +193,9 @@ def read_annotation(path, classes=CLASSES):
     path = Path(path)
     try:
         root = defusedxml.ElementTree.parse(path, forbid_dtd=True).getroot()
-    except defusedxml.DefusedXmlException as error:
-        raise ValueError(f"{path}: declares entities or a document type, which no annotation needs; do not use it") from error
-    except (defusedxml.ElementTree.ParseError, ValueError, LookupError) as error:
-        raise ValueError(f"{path}: not well-formed XML ({error}); export it again") from error
+    except (defusedxml.DefusedXmlException, defusedxml.ElementTree.ParseError, ValueError, LookupError) as error:
+        danger = isinstance(error, defusedxml.DefusedXmlException) and "declares entities or a document type; do not use it"
+        raise ValueError(f"{path}: {danger or f'not well-formed XML ({error}); export it again'}") from error
     try:
         width, height = (int(float(root.findtext(f"size/{side}"))) for side in ("width", "height"))
     except (TypeError, ValueError, OverflowError):
@@ -213,9 +205,8 @@ def read_annotation(path, classes=CLASSES):
     objects = [_read_object(element, path, width, height, classes) for element in root.findall("object")]
     boxes, labels, difficult, truncated = zip(*objects, strict=True) if objects else ([], [], [], [])
     filename = Path((root.findtext("filename") or "").strip()).name or f"{path.stem}.jpg"
-    boxes, photo = np.array(boxes, float).reshape(-1, 4), path.parent.parent / "JPEGImages" / filename
-    flags = np.array(difficult, bool), np.array(truncated, bool)
-    return Annotation(filename, width, height, boxes, np.array(labels, int), *flags, photo)
+    arrays = np.array(boxes, float).reshape(-1, 4), np.array(labels, int), np.array(difficult, bool), np.array(truncated, bool)
+    return Annotation(filename, width, height, *arrays, path.parent.parent / "JPEGImages" / filename)
 
 
 def _read_object(element, path, width, height, classes):
@@ -223,10 +214,9 @@ def _read_object(element, path, width, height, classes):
     if name not in classes:
         raise ValueError(f"{path}: unknown class '{name}'; correct it or pass classes=(...) with your own names")
     try:
-        box = [float(element.findtext(f"bndbox/{side}")) for side in ("xmin", "ymin", "xmax", "ymax")]
+        box = xmin, ymin, xmax, ymax = [float(element.findtext(f"bndbox/{side}")) for side in ("xmin", "ymin", "xmax", "ymax")]
     except (TypeError, ValueError):
         raise ValueError(f"{path}: a {name} without four numbers in <bndbox>; correct or remove the object") from None
-    xmin, ymin, xmax, ymax = box
     if not (xmin < xmax and ymin < ymax):
         raise ValueError(f"{path}: {name} box {box} is empty or inverted; xmin < xmax and ymin < ymax are needed")
     # one pixel of grace: tools that count from 0 write 0, some write width + 1
@@ -241,12 +231,11 @@ def load_split(voc_dir, split, classes=CLASSES):
 
     Needs only XML, no photos. Raises FileNotFoundError or ValueError in one line.
     """
-    lists = Path(voc_dir) / "ImageSets" / "Main"
-    file = lists / f"{split}.txt"
+    file = Path(voc_dir) / "ImageSets" / "Main" / f"{split}.txt"
     if split == "trainval" and not file.exists():
         return load_split(voc_dir, "train", classes) + load_split(voc_dir, "val", classes)
     if not file.exists():
-        found = ", ".join(sorted(path.stem for path in lists.glob("*.txt"))) or "none"
+        found = ", ".join(sorted(path.stem for path in file.parent.glob("*.txt"))) or "none"
         raise FileNotFoundError(f"{file}: no such split; found here: {found}")
     if not (names := [line.split()[0] for line in file.read_text().splitlines() if line.strip()]):
         raise ValueError(f"{file}: names no image; add one name a line")
@@ -341,8 +330,8 @@ def encode_boxes(boxes, labels, anchors, grid_size, num_classes=20):
     # a slot that a later box takes again is dropped here: scattering has no defined order
     same = tf.reduce_all(slots[:, None] == slots[None], axis=2)
     wins = ~tf.reduce_any(tf.linalg.band_part(same, 0, -1) & ~tf.eye(tf.shape(same)[0], dtype=tf.bool), axis=1)
-    shape = (grid_size, grid_size, anchors.shape[0], 5 + num_classes)
-    y = tf.scatter_nd(tf.boolean_mask(slots, wins), tf.boolean_mask(rows, wins), shape)
+    slots, rows = tf.boolean_mask(slots, wins), tf.boolean_mask(rows, wins)
+    y = tf.scatter_nd(slots, rows, (grid_size, grid_size, anchors.shape[0], 5 + num_classes))
 
     count = tf.minimum(tf.shape(boxes)[0], MAX_BOXES)
     largest = tf.sort(tf.math.top_k(sizes[:, 0] * sizes[:, 1], count).indices)
@@ -366,22 +355,23 @@ def check_images(annotations):
         if not path.exists():
             raise FileNotFoundError(f"{path}: the photo is missing; add it or take {path.stem} out of the split list")
         content = path.read_bytes()
-        # a whole JPEG ends with its end marker; anything else is decoded to be sure
-        if not (content[:2] == b"\xff\xd8" and content[-2:] == b"\xff\xd9") or len(content) < 64:
-            try:
-                tf.io.decode_jpeg(content, channels=3)
-            except tf.errors.OpError:
-                raise ValueError(f"{path}: empty, cut off or not a JPEG image; fetch it again") from None
+        whole = content[:2] == b"\xff\xd8" and content[-2:] == b"\xff\xd9" and len(content) >= 64
+        try:  # a whole JPEG ends with its end marker; anything else is decoded to be sure
+            whole or tf.io.decode_jpeg(content, channels=3)
+        except tf.errors.OpError:
+            raise ValueError(f"{path}: empty, cut off or not a JPEG image; fetch it again") from None
 
 
-def make_dataset(annotations, anchors, *, image_size, batch_size, training, seed,
-                 epoch=0, num_epochs=1, num_classes=20, jitter=0.3, worker=0, workers=1):  # fmt: skip
+def make_dataset(annotations, anchors, *, image_size, batch_size, training, seed, epoch=0, num_epochs=1, num_classes=20,
+                 jitter=0.3, zoom=(1.0, 1.0), anchor_size=None, worker=0, workers=1):  # fmt: skip
     """A `tf.data.Dataset` of (images (B, S, S, 3) float32 in [0, 1], (y (B, G, G, A, 5+C), true_boxes (B, 1, 1, 1, 50, 4))).
 
     Photos are stretched to S x S as in the series; difficult objects are left out as in Darknet.
     training=True: images in a new order each epoch, filled up to whole batches, augmented; image_size may be
-    several sides, of which another is drawn every 10 batches (paper, "Multi-Scale Training"). Everything
-    random follows from (seed, epoch, place in the epoch) alone, so a run can be taken up again at any epoch.
+    several sides, of which another is drawn every 10 batches (paper, "Multi-Scale Training"). anchor_size: the
+    side in pixels at which the anchors' fractions hold; at others they keep their pixels, as Darknet's keep their
+    grid units (None: they are fractions of every side). zoom, jitter: see `_augmented`. Everything random follows
+    from (seed, epoch, place in the epoch) alone, so a run can be taken up again at any epoch.
     training=False: in the given order, nothing random, the last batch may be smaller.
     Of several workers each gets its own batch_size / workers images of every batch.
     """
@@ -397,17 +387,22 @@ def make_dataset(annotations, anchors, *, image_size, batch_size, training, seed
         tens = (epoch * math.ceil(len(annotations) / batch_size) + place // batch_size) // 10
         side = sides[tf.random.stateless_uniform((), tf.stack([seed + 1, tens]), maxval=len(sides), dtype=tf.int32)]
         if training:
-            image, true, kept = _augmented(photo, true, side, tf.stack([seed, epoch * 10**6 + place]), jitter)
+            image, true, kept = _augmented(photo, true, side, tf.stack([seed, epoch * 10**6 + place]), jitter, zoom)
             classes = tf.boolean_mask(classes, kept)
         else:
             image = view(photo, tf.constant([0.0, 0.0, 1.0, 1.0]), side)
-        y, true_boxes = encode_boxes(true, classes, anchors, side // 32, num_classes)
+        y, true_boxes = encode_boxes(true, classes, anchors_at(anchors, anchor_size, side), side // 32, num_classes)
         return image, (y, true_boxes)
 
     epochs = tf.data.Dataset.range(epoch, epoch + num_epochs)
     places = epochs.flat_map(lambda e: _epoch_places(e, len(annotations), batch_size, seed, training)).shard(workers, worker)
     examples = places.map(example, num_parallel_calls=tf.data.AUTOTUNE)
     return examples.batch(batch_size // workers, drop_remainder=training).prefetch(2)
+
+
+def anchors_at(anchors, anchor_size, side):
+    """Anchors that are fractions of a side of anchor_size pixels as fractions of another side: they keep their pixels."""
+    return tf.cast(anchors, tf.float32) * (tf.cast(anchor_size, tf.float32) / tf.cast(side, tf.float32) if anchor_size else 1.0)
 
 
 def epoch_order(count, batch_size, seed, epoch):
@@ -442,18 +437,23 @@ def view(photo, window, side):
     corner, extent = window[1::-1], (window[2:] - window[:2])[::-1]
     image = tf.raw_ops.ScaleAndTranslate(
         images=tf.cast(photo, tf.float32)[None] / 255 - 0.5, size=tf.stack([side, side]), scale=target / (extent * size),
-        translation=-corner * target / extent, kernel_type="triangle", antialias=False,
-    )  # fmt: skip
+        translation=-corner * target / extent, kernel_type="triangle", antialias=False)  # fmt: skip
     return tf.ensure_shape(tf.clip_by_value(image[0] + 0.5, 0.0, 1.0), (None, None, 3))
 
 
-def _augmented(photo, boxes, side, seed, jitter, least_visible=0.25):
+def _augmented(photo, boxes, side, seed, jitter, zoom, least_visible=0.25):
     """Darknet's augmentation: each border moved by up to `jitter` (Darknet: .3) in or out, flip, other colours.
 
+    Before that, a part of the photo is chosen that holds the centre of one of its objects; its share of the photo's
+    sides is drawn between zoom's two numbers (1: the whole photo, as in Darknet).
     Returns the image, the boxes that keep at least a quarter of their area inside, clipped, and which those are.
     """
-    borders = tf.random.stateless_uniform((4,), seed, -jitter, jitter)
-    window = tf.stack([borders[0], borders[1], 1 - borders[2], 1 - borders[3]])
+    share, chosen, *place = tf.unstack(tf.random.stateless_uniform((4,), seed + 3))
+    share, count = zoom[0] + (zoom[1] - zoom[0]) * share, tf.cast(tf.shape(boxes)[0], tf.float32)
+    centres = tf.concat([(boxes[:, :2] + boxes[:, 2:]) / 2, [[0.5, 0.5]]], axis=0)  # the last: for a photo without objects
+    corner = tf.clip_by_value(centres[tf.cast(chosen * count, tf.int32)] - share * tf.stack(place), 0.0, 1 - share)
+    borders = tf.random.stateless_uniform((4,), seed, -jitter, jitter) * [1, 1, -1, -1]
+    window = tf.tile(corner, [2]) + share * (borders + [0, 0, 1, 1])
     image = view(photo, window, side)
     corner, extent = tf.tile(window[:2], [2]), tf.tile(window[2:] - window[:2], [2])
     moved = (boxes - corner) / extent
@@ -535,7 +535,7 @@ class FusedBatchNormalization(keras.layers.BatchNormalization):
         super().__init__(**{**options, "autocast": False})  # single precision inside a half-precision network too
 
     def call(self, x, training=False, mask=None):
-        if not training:
+        if not (training and self.trainable):
             scale = self.gamma * tf.math.rsqrt(self.moving_variance + self.epsilon)
             return x * tf.cast(scale, x.dtype) + tf.cast(self.beta - self.moving_mean * scale, x.dtype)
         replica = tf.distribute.get_replica_context()
@@ -558,10 +558,8 @@ class FusedBatchNormalization(keras.layers.BatchNormalization):
 
 
 # Darknet-19's convolutions as (filters, kernel side); "max" halves the map. conv_13's map goes to the passthrough.
-DARKNET19 = (
-    (32, 3), "max", (64, 3), "max", (128, 3), (64, 1), (128, 3), "max", (256, 3), (128, 1), (256, 3), "max",
-    (512, 3), (256, 1), (512, 3), (256, 1), (512, 3), "max", (1024, 3), (512, 1), (1024, 3), (512, 1), (1024, 3),
-)  # fmt: skip
+DARKNET19 = ((32, 3), "max", (64, 3), "max", (128, 3), (64, 1), (128, 3), "max", (256, 3), (128, 1), (256, 3), "max",
+    (512, 3), (256, 1), (512, 3), (256, 1), (512, 3), "max", (1024, 3), (512, 1), (1024, 3), (512, 1), (1024, 3))  # fmt: skip
 
 
 def build_yolov2(image_size=416, num_anchors=4, num_classes=20, width=1.0, passthrough="darknet", seed=0):
@@ -611,31 +609,23 @@ def load_darknet_weights(model, path, head=True):
     alone and ignores what follows. Raises ValueError in one line and changes nothing unless the whole file fits.
     """
     content = Path(path).read_bytes()
-    if content.lstrip()[:1] == b"<":
-        raise ValueError(f"{path}: this is a web page, not weights; download the file again")
-    if len(content) < 16:
-        raise ValueError(f"{path}: too short for a header ({len(content)} bytes); download the file again")
+    if (web := content.lstrip()[:1] == b"<") or len(content) < 16:
+        raise ValueError(f"{path}: {'a web page' if web else 'too short for a header'}, not weights; download the file again")
     major, minor, revision = (int(number) for number in np.frombuffer(content, "<i4", 3))
-    wide = 10 * major + minor >= 2 and major < 1000 and minor < 1000
-    start = 20 if wide else 16
+    start = 20 if (wide := 10 * major + minor >= 2 and major < 1000 and minor < 1000) else 16
     seen = int(np.frombuffer(content[12:start].ljust(start - 12, b"\0"), "<u8" if wide else "<i4")[0])
     floats = np.frombuffer(content[start : start + (len(content) - start) // 4 * 4], "<f4")
 
     layout = _darknet_layout(model, head)
     needed = sum(layer.count_params() for pair in layout for layer in pair if layer is not None)
     if len(floats) < needed or (head and (len(floats) > needed or (len(content) - start) % 4)):
-        own, per_filter = layout[-1][0].kernel.shape[3], layout[-1][0].kernel.shape[2] + 1
-        filters, odd = divmod(len(floats) - needed + own * per_filter * head, per_filter)
-        if head and not odd and filters > 0 and filters != own:
-            raise ValueError(f"{path}: its head has {filters} filters, this model's has {own}; use head=False to leave it out")
-        problem = f"too {'short' if len(floats) < needed else 'long'}: {len(floats):,} floats"
-        raise ValueError(f"{path}: {problem}, the model needs {needed:,}; download the file again")
-    assignments, place = [], 0
+        problem = f"too {'short' if len(floats) < needed else 'long'}: {len(floats):,} floats, the model needs {needed:,}"
+        raise ValueError(f"{path}: {problem}; use head=False for a head of other classes or anchors, else download it again")
+    assignments = []
     for convolution, norm in layout:
         kernel_shape = tuple(convolution.kernel.shape)
         sizes = [kernel_shape[-1]] * (4 if norm else 1) + [int(np.prod(kernel_shape))]
-        *vectors, kernel = np.split(floats[place : place + sum(sizes)], np.cumsum(sizes)[:-1])
-        place += sum(sizes)
+        *vectors, kernel, floats = np.split(floats, np.cumsum(sizes))
         kernel = kernel.reshape(np.array(kernel_shape)[[3, 2, 0, 1]]).transpose(2, 3, 1, 0)
         if norm:
             beta, gamma, *moments = vectors
@@ -750,8 +740,7 @@ def make_crop_dataset(annotations, *, image_size, batch_size, seed, num_epochs):
     paths = tf.constant([str(annotation.image_path) for annotation in annotations])
 
     def example(epoch, place, index):
-        photo = decode_photo(paths[objects[index, 0]])
-        place_seed = tf.stack([seed + 2, epoch * 10**6 + place])
+        photo, place_seed = decode_photo(paths[objects[index, 0]]), tf.stack([seed + 2, epoch * 10**6 + place])
         scale, dx, dy, flip = tf.unstack(tf.random.stateless_uniform((4,), place_seed))
         box, size = tf.gather_nd(boxes, objects[index]), tf.cast(tf.shape(photo)[1::-1], tf.float32)
         side = tf.reduce_max((box[2:] - box[:2]) * size) * (1 + 1.2 * scale)
@@ -769,41 +758,72 @@ def pretrain(model, annotations, settings):
     epochs, steps = settings.pretrain_epochs, math.ceil(len(box_sizes(annotations)) / 32)
     dataset = make_crop_dataset(annotations, image_size=settings.crop_size, batch_size=32, seed=settings.seed, num_epochs=epochs)
     classifier = build_classifier(model, model.output_shape[-1] - 5, settings.seed)
-    rate = keras.optimizers.schedules.CosineDecay(1e-3, epochs * steps)
-    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-    classifier.compile(keras.optimizers.Adam(rate), loss, metrics=["accuracy"], jit_compile=False)
+    rate, loss = keras.optimizers.schedules.CosineDecay(5e-3, epochs * steps), keras.losses.SparseCategoricalCrossentropy(True)
+    classifier.compile(Muon(rate), loss, metrics=["accuracy"], jit_compile=False)
     return classifier.fit(dataset, epochs=epochs, steps_per_epoch=steps, shuffle=False, verbose=2).history["accuracy"]
 
 
-def quiet_start(model, objectness=-4.0):
+def quiet_start(model, frozen=0, objectness=-4.0):
     """Set the head's objectness biases, so that training begins with "nothing anywhere" instead of 1/2 everywhere.
 
     Else the first steps only push hundreds of objectnesses down, and shake what pre-training has learned (Lin et al. 2017).
+    The first `frozen` convolutions, with their batch norms, learn no more: edges and colours are known, a step is cheaper.
     """
+    for name in (f"{kind}_{i}" for kind in ("conv", "norm") for i in range(1, frozen + 1)):
+        model.get_layer(name).trainable = False
     bias = model.get_layer("conv_23").bias.numpy().reshape(model.output_shape[3], -1)
     bias[:, 4] = objectness
     model.get_layer("conv_23").bias.assign(bias.ravel())
 
 
+class Muon(keras.optimizers.Adam):
+    """Muon (Jordan et al. 2024) for the kernels of layers conv_1 to conv_22; Adam for the rest: heads, biases, batch norm.
+
+    The momentum, as a matrix (filters, inputs), is made orthogonal: all its directions become equally strong. Scaled as
+    by Liu et al. (arXiv 2502.16982), to the usual size of Adam's steps. Keras' own leaves convolutions to Adam.
+    """
+
+    def update_step(self, gradient, variable, learning_rate):
+        momentum = self._momentums[self._get_variable_index(variable)]
+        if len(variable.shape) != 4 or "conv_23" in momentum.path:
+            return super().update_step(gradient, variable, learning_rate)
+        self.assign(momentum, 0.95 * momentum + gradient)
+        direction = orthogonalised(tf.reshape(gradient + 0.95 * momentum, (-1, variable.shape[-1])))
+        self.assign_sub(variable, learning_rate * 0.2 * max(direction.shape) ** 0.5 * tf.reshape(direction, variable.shape))
+
+
+def orthogonalised(matrix, steps=5):
+    """The matrix (n, m) with all its singular values brought close to 1, by Newton and Schulz's iteration.
+
+    A polynomial of the matrix's square pulls the values towards 1 (Jordan's coefficients: between .7 and 1.2 after five steps).
+    """
+    tall, matrix = matrix.shape[0] > matrix.shape[1], tf.math.divide_no_nan(matrix, tf.norm(matrix))
+    square, factor = tf.matmul(matrix, matrix, transpose_a=tall, transpose_b=not tall), (one := tf.eye(min(matrix.shape)))
+    for _ in range(steps):  # multiplied up in the square: less work than with the whole matrix
+        polynomial = 3.4445 * one - 4.7750 * square + 2.0315 * square @ square
+        factor, square = polynomial @ factor, polynomial @ square @ polynomial
+    return matrix @ factor if tall else factor @ matrix
+
+
 class TrainStep:
-    """One update: loss, gradient clipped to `clip_norm`, weight decay on kernels, then SGD with momentum or Adam.
+    """One update: loss, gradient clipped to `clip_norm`, weight decay on kernels, then SGD with momentum, Adam or Muon.
 
     Darknet's weight decay goes through the momentum, so it is added to the gradient (Keras' own is decoupled).
+    anchor_size: as for `make_dataset`.
     A half-precision model's loss is scaled up, so that small gradients do not vanish, and a step that overflows is left out.
     A model built in a `tf.distribute` strategy's scope is trained with it: each device takes its share of the batch
     (of one machine's part of it, if there are several), and gives the same update as one device would with all of it.
     """
 
-    def __init__(self, model, anchors, optimizer="sgd", weight_decay=5e-4, clip_norm=20.0):
-        self.model, self.anchors, self.weight_decay, self.clip_norm = model, anchors, weight_decay, clip_norm
-        self.strategy = model.distribute_strategy
+    def __init__(self, model, anchors, optimizer="sgd", weight_decay=5e-4, clip_norm=20.0, anchor_size=None):
+        self.model, self.anchors, self.anchor_size, self.strategy = model, anchors, anchor_size, model.distribute_strategy
+        self.weight_decay, self.clip_norm = weight_decay, clip_norm
         with self.strategy.scope():
-            self.optimizer = {"sgd": keras.optimizers.SGD(momentum=0.9), "adam": keras.optimizers.Adam()}[optimizer]
+            self.optimizer = dict(sgd=keras.optimizers.SGD(momentum=0.9), adam=keras.optimizers.Adam(), muon=Muon())[optimizer]
             self.optimizer.build(model.trainable_variables)
         self.loss_scale = 128.0 if model.get_layer("conv_1").compute_dtype == "float16" else 1.0
-        shapes = ((None, None, None, 3), (None, None, None, *model.output_shape[3:]), (None, 1, 1, 1, MAX_BOXES, 4), (), ())
-        types = (tf.float32, tf.float32, tf.float32, tf.float32, tf.bool)
-        self.run = tf.function(self._run, input_signature=[tf.TensorSpec(*spec) for spec in zip(shapes, types, strict=True)])
+        specs = [tf.TensorSpec((None,) * n + (last,)) for n, last in ((3, 3), (4, model.output_shape[-1]), (5, 4))]
+        self.run = tf.function(self._run, input_signature=[*specs, tf.TensorSpec(()), tf.TensorSpec((), tf.bool)])
 
     def _run(self, images, y, true_boxes, learning_rate, warmup):
         self.optimizer.learning_rate.assign(learning_rate)
@@ -816,15 +836,16 @@ class TrainStep:
         tf.debugging.assert_equal(tf.shape(images)[0] % here, 0, f"the batch must be a multiple of the {here} devices")
         images, y, true_boxes = (t[replica.replica_id_in_sync_group % here :: here] for t in (images, y, true_boxes))
         with tf.GradientTape() as tape:
-            terms = yolo_loss(y, true_boxes, self.model(images, training=True), self.anchors, warmup)
+            anchors = anchors_at(self.anchors, self.anchor_size, tf.shape(images)[1])
+            terms = yolo_loss(y, true_boxes, self.model(images, training=True), anchors, warmup)
             loss = tf.add_n(list(terms)) / everywhere
             scaled_loss = self.loss_scale * loss
         gradients = replica.all_reduce("sum", tape.gradient(scaled_loss, variables))
         gradients, length = tf.clip_by_global_norm([g / self.loss_scale for g in gradients], self.clip_norm)
         gradients = [tf.where(tf.math.is_finite(length) | (self.loss_scale == 1), g, 0.0) for g in gradients]
-        pairs = zip(gradients, variables, strict=True)
-        gradients = [g + self.weight_decay * v if v.path.endswith("kernel") else g for g, v in pairs]
-        self.optimizer.apply([g / everywhere for g in gradients])  # Keras adds up the devices' gradients, here equal ones
+        decays = [self.weight_decay * v if v.path.endswith("kernel") else 0.0 for v in variables]
+        # Keras adds up the devices' gradients, here equal ones
+        self.optimizer.apply([(g + decay) / everywhere for g, decay in zip(gradients, decays, strict=True)])
         return loss
 
 
@@ -832,7 +853,8 @@ def train_detector(model, train, validation, anchors, settings, *, folder, on_ep
     """Train with augmentation, several sides and the schedule; returns the history, one dict an epoch.
 
     The weights of the best validation mAP are kept in folder/yolov2_weights.npz and are in the model at the end; after
-    settings.patience epochs without a better one, training stops. The history is also in folder/history.csv.
+    settings.patience epochs without a better one, training stops. Validated is every settings.validate_every epochs and
+    after the last; between, the history has None. It is also in folder/history.csv.
     After each epoch everything is saved to folder/training_state.npz: a run that was interrupted goes on from there
     if it was started with the same data and settings; one that was finished starts afresh. on_epoch(model, row) may draw.
     Raises FloatingPointError that names the images when the loss is no longer finite.
@@ -841,9 +863,9 @@ def train_detector(model, train, validation, anchors, settings, *, folder, on_ep
     state_path, weights_path = folder / "training_state.npz", folder / "yolov2_weights.npz"
     for half_written in folder.glob(".*-*"):  # by a run that was killed
         half_written.unlink()
-    step, steps = TrainStep(model, anchors, settings.optimizer), math.ceil(len(train) / settings.batch_size)
-    variables = [*model.variables, *step.optimizer.variables]
-    history = _resume(state_path, made_from, variables)
+    steps = math.ceil(len(train) / settings.batch_size)
+    step = TrainStep(model, anchors, settings.optimizer, anchor_size=settings.image_size)
+    history = _resume(state_path, made_from, variables := [*model.variables, *step.optimizer.variables])
     batches = training_batches(train, anchors, settings, epoch=len(history), num_classes=model.output_shape[-1] - 5)
     while len(history) < settings.epochs and _epochs_since_best(history) < settings.patience:
         epoch, start, losses = len(history), time.perf_counter(), []
@@ -853,14 +875,16 @@ def train_detector(model, train, validation, anchors, settings, *, folder, on_ep
             losses.append(float(step.run(images, y, true_boxes, float(rate), number < 0.05 * settings.epochs * steps)))
             if not math.isfinite(losses[-1]):
                 raise FloatingPointError(_not_finite(losses[-1], number, train, settings))
-        loss, evaluation = validate(model, validation, anchors, settings)
-        row = {"epoch": epoch + 1, "learning_rate": float(rate), "loss": float(np.mean(losses)), "validation_loss": loss}
-        history.append(row := {**row, "validation_map": float(np.nan_to_num(evaluation.mean_average_precision))})
-        if _epochs_since_best(history) == 0:
-            save_weights(model, weights_path, made_from)
+        row = {"epoch": epoch + 1, "learning_rate": float(rate), "loss": float(np.mean(losses))}
+        history.append(row := {**row, "validation_loss": None, "validation_map": None})
+        if (epoch + 1) % settings.validate_every == 0 or epoch + 1 == settings.epochs:
+            row["validation_loss"], evaluation = validate(model, validation, anchors, settings)
+            row["validation_map"] = float(np.nan_to_num(evaluation.mean_average_precision))
+            if _epochs_since_best(history) == 0:
+                save_weights(model, weights_path, made_from)
         _save_state(state_path, made_from, variables, history)
-        print(f"epoch {epoch + 1:3d}/{settings.epochs}  loss {row['loss']:6.2f}  validation loss {loss:6.2f}  "
-              f"mAP {row['validation_map']:.3f}  {time.perf_counter() - start:4.0f} s", flush=True)  # fmt: skip
+        print(f"epoch {epoch + 1:3d}/{settings.epochs}  {time.perf_counter() - start:4.0f} s  " + "  ".join(
+            f"{key.replace('_', ' ')} {row[key]:.3f}" for key in list(row)[2:] if row[key] is not None), flush=True)  # fmt: skip
         if on_epoch:
             on_epoch(model, row)
     load_weights(model, weights_path)
@@ -869,16 +893,17 @@ def train_detector(model, train, validation, anchors, settings, *, folder, on_ep
 
 
 def training_batches(train, anchors, settings, epoch=0, **options):
-    """The batches of `make_dataset` from an epoch on, with the settings' sides: others in the last quarter of all epochs."""
+    """The batches of `make_dataset` from an epoch on, with the settings' sides and zoom; at last others, of whole photos."""
     options |= dict(training=True, batch_size=settings.batch_size, seed=settings.seed, jitter=settings.jitter)
-    last = round(0.75 * settings.epochs)
-    for sides, start, end in ((settings.train_sizes, epoch, last), (settings.last_sizes, max(epoch, last), settings.epochs)):
-        if start < end:
-            yield from make_dataset(train, anchors, image_size=sides, epoch=start, num_epochs=end - start, **options)
+    last, end, whole = round(0.55 * settings.epochs), settings.epochs, (1.0, 1.0)
+    for sides, zoom, first, stop in ((settings.train_sizes, settings.zoom, 0, last), (settings.last_sizes, whole, last, end)):
+        if (start := max(first, epoch)) < stop:
+            options |= dict(image_size=sides, zoom=zoom, anchor_size=settings.image_size, epoch=start, num_epochs=stop - start)
+            yield from make_dataset(train, anchors, **options)
 
 
 def _epochs_since_best(history):
-    scores = [row["validation_map"] for row in history]
+    scores = [-1.0 if row["validation_map"] is None else row["validation_map"] for row in history]
     return len(scores) - 1 - int(np.argmax(scores)) if scores else 0
 
 
@@ -888,9 +913,9 @@ def _comparable(settings):
 
 
 def _not_finite(loss, number, train, settings):
-    epoch, step = divmod(number, math.ceil(len(train) / settings.batch_size))
-    order = epoch_order(len(train), settings.batch_size, settings.seed, epoch).numpy()
-    names = ", ".join(train[i].filename for i in order[step * settings.batch_size :][: settings.batch_size])
+    epoch, step = divmod(number, math.ceil(len(train) / (size := settings.batch_size)))
+    order = epoch_order(len(train), size, settings.seed, epoch).numpy()[step * size :][:size]
+    names = ", ".join(train[i].filename for i in order)
     return f"the loss is {loss} at step {number + 1}; lower the learning rate or look at this batch: {names}"
 
 
@@ -918,9 +943,8 @@ def _resume(path, made_from, variables):
 def validate(model, annotations, anchors, settings):
     """Mean loss per image and `Evaluation` of the model on the annotations, from one pass over the photos."""
     options = dict(image_size=settings.image_size, batch_size=2 * settings.batch_size, num_classes=model.output_shape[-1] - 5)
-    dataset = make_dataset(annotations, anchors, training=False, seed=0, **options)
     total, detections = 0.0, []
-    for images, (y, true_boxes) in dataset:
+    for images, (y, true_boxes) in make_dataset(annotations, anchors, training=False, seed=0, **options):
         raw = model.predict_on_batch(images)[: len(images)]  # of several devices each answers the whole batch
         total += float(sum(yolo_loss(y, true_boxes, raw, anchors))) * len(raw)
         sizes = [(a.width, a.height) for a in annotations[len(detections) : len(detections) + len(raw)]]
@@ -999,8 +1023,8 @@ def detect(model, images, anchors, score_threshold=0.25, iou_threshold=0.45, ima
     for start in range(0, len(images), 16):
         batch = images[start : start + 16]
         inputs = np.stack([cv2.resize(image, (side, side), interpolation=cv2.INTER_LINEAR) for image in batch])
-        raw = model.predict_on_batch(inputs.astype(np.float32) / 255)[: len(batch)]
-        results += detections_from_output(raw, anchors, [image.shape[1::-1] for image in batch], score_threshold, iou_threshold)
+        raw, sizes = model.predict_on_batch(inputs.astype(np.float32) / 255), [image.shape[1::-1] for image in batch]
+        results += detections_from_output(raw[: len(batch)], anchors, sizes, score_threshold, iou_threshold)
     return results
 
 
@@ -1008,8 +1032,7 @@ def read_image(path):
     """(H, W, 3) uint8 RGB of an image file, turned as its EXIF tag says. Raises FileNotFoundError or ValueError in one line."""
     if not Path(path).exists():
         raise FileNotFoundError(f"{path}: no such image; check the path")
-    image = cv2.imdecode(np.fromfile(path, np.uint8), cv2.IMREAD_COLOR) if Path(path).stat().st_size else None
-    if image is None:
+    if not Path(path).stat().st_size or (image := cv2.imdecode(np.fromfile(path, np.uint8), cv2.IMREAD_COLOR)) is None:
         raise ValueError(f"{path}: empty, cut off or not an image; use a JPEG or PNG file")
     return cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
 
@@ -1032,8 +1055,7 @@ def evaluate_detections(annotations, detections, iou_threshold=0.5, classes=CLAS
     curves = [_precision_recall(annotations, detections, label, iou_threshold) for label in range(len(classes))]
     precision, recall, scores = zip(*curves, strict=True)
     both = np.array([_average_precision(p, r) for p, r in zip(precision, recall, strict=True)]).reshape(-1, 2)
-    present = both[~np.isnan(both[:, 0])]
-    means = present.mean(axis=0).tolist() if len(present) else (math.nan, math.nan)
+    means = present.mean(axis=0).tolist() if len(present := both[~np.isnan(both[:, 0])]) else (math.nan, math.nan)
     return Evaluation(both[:, 0], both[:, 1], *means, precision, recall, scores)
 
 
@@ -1050,8 +1072,8 @@ def _matches(annotation, found, label, image):
 
 def _precision_recall(annotations, detections, label, iou_threshold):
     """Precision, recall (NaN when there is nothing to find) and scores along a class's detections, best first."""
-    pairs = zip(annotations, detections, strict=True)
-    rows = np.concatenate([np.zeros((0, 5)), *(_matches(a, found, label, i) for i, (a, found) in enumerate(pairs))])
+    images = enumerate(zip(annotations, detections, strict=True))
+    rows = np.concatenate([np.zeros((0, 5)), *(_matches(a, found, label, i) for i, (a, found) in images)])
     scores, ious, best, difficult, image = rows[np.argsort(-rows[:, 0], kind="stable")].T
     hit = ious >= iou_threshold
     counted = ~(hit & (difficult == 1))
@@ -1075,8 +1097,7 @@ def _average_precision(precision, recall):
 def draw_boxes(image, boxes, labels, scores=None, classes=CLASSES):
     """A new image with boxes (in its pixels), each with its class name and score, in a colour for each class."""
     canvas, font = np.ascontiguousarray(image).copy(), cv2.FONT_HERSHEY_SIMPLEX
-    thickness = max(1, round(max(canvas.shape[:2]) / 250))
-    size = 0.2 * thickness + 0.1
+    size = 0.2 * (thickness := max(1, round(max(canvas.shape[:2]) / 250))) + 0.1
     for i, (box, label) in enumerate(zip(boxes, labels, strict=True)):
         colour, (left, top, right, bottom) = class_colour(int(label), len(classes)), np.rint(box).astype(int).tolist()
         cv2.rectangle(canvas, (left, top), (right, bottom), colour, thickness)
@@ -1090,5 +1111,5 @@ def draw_boxes(image, boxes, labels, scores=None, classes=CLASSES):
 
 def class_colour(label, count=20):
     """(r, g, b) from 0 to 255 of a class: hues evenly round the wheel, neighbours in two shades."""
-    hsv = np.uint8([[[round(180 * label / count) % 180, 200, 255 if label % 2 else 190]]])
-    return tuple(cv2.cvtColor(hsv, cv2.COLOR_HSV2RGB)[0, 0].tolist())
+    hue, value = round(180 * label / count) % 180, 255 if label % 2 else 190
+    return tuple(cv2.cvtColor(np.uint8([[[hue, 200, value]]]), cv2.COLOR_HSV2RGB)[0, 0].tolist())

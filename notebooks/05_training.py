@@ -26,7 +26,7 @@
 # **You will learn**
 # - what the network really sees: augmented batches, another image size every ten steps;
 # - a learning-rate schedule that is used, not only defined;
-# - one update written by hand in NumPy, and that it is the one that runs;
+# - one update written by hand in NumPy, and that it is the one that runs; and Muon, which learns more from each step;
 # - why a detector starts as a classifier;
 # - how to read training curves, and why validation mAP (not training loss) chooses the weights;
 # - how a run survives being killed.
@@ -91,11 +91,16 @@ anchors = np.array(yolo.read_artifact(yolo.find_artifact(settings, "anchors.json
 #
 # Never the same picture twice. For every image of every epoch, `make_dataset` draws
 #
-# - **borders**: each of the four moves by up to `jitter` of the side, inwards (a crop, so objects grow) or outwards (grey is added, so they shrink). Darknet moves them by up to 30 %, `tiny` by 15 %;
+# - **a part of the photo** (`zoom`): a window that holds the centre of one of its objects, from 40 % of the sides to the whole. Darknet always takes the whole photo, and so does the profile `full`;
+# - **borders**: each of the window's four moves by up to `jitter` of its side, inwards (objects grow) or outwards (beyond the photo is grey). Darknet moves them by up to 30 %, `tiny` by 15 %;
 # - **flip**: left and right exchanged, every second time;
 # - **colours**: hue shifted by up to .1 of the colour circle, saturation and exposure multiplied or divided by up to 1.5.
 #
-# The colours' numbers are those of Darknet's `yolov2-voc.cfg`. The boxes move with their pixels; one that keeps less than a quarter of its area inside is dropped, the others are clipped. And every ten steps, another **image side** is drawn, so that one set of weights learns objects at many scales (the paper's multi-scale training). In `tiny`, the sides are small for three quarters of the run and large in the last: a step on images of 192 pixels costs a third of one on 288, and what objects look like can be learned there; where exactly their borders are, the last quarter sharpens. (The paper's authors did likewise with their classifier: 224 pixels, then 448 at the end.)
+# The colours' numbers are those of Darknet's `yolov2-voc.cfg`. The boxes move with their pixels; one that keeps less than a quarter of its area inside is dropped, the others are clipped. And every ten steps, another **image side** is drawn, so that one set of weights learns objects at many scales (the paper's multi-scale training).
+#
+# **Parts first, whole photos last.** In the first 55 % of `tiny`, the images are small *parts* of photos (192 and 224 pixels), in the rest whole photos (256 to 320). A step on the small ones costs half as much, and since they are parts, the objects in them have about the size in pixels that they will have in the test. What a small image cannot show is an object that fills the whole photo; for that, the last epochs are there.
+#
+# **The anchors keep their pixels.** When the side changes, what is an anchor of "a quarter of the image"? Darknet's anchors are grid units, that is, multiples of 32 pixels, at every side. That is the natural choice: a convolution sees pixels, not fractions, and the same pixels should ask for the same answer. Our anchors are fractions of an image of `image_size` pixels; at another side, `anchors_at` turns them into that side's fractions.
 #
 # The figure shows the first batch of this run exactly as the network gets it: pixels from the batch tensor, boxes decoded from its target tensor `y`. If you train on your own data, look at this figure before anything else: most broken trainings are broken here.
 
@@ -123,12 +128,13 @@ def show_batch(images, targets, columns=4):
 
 def training_batches(epoch, **changes):
     """The training batches of one epoch."""
-    options = dict(image_size=settings.train_sizes, batch_size=settings.batch_size, training=True, seed=settings.seed, jitter=settings.jitter)
+    options = dict(image_size=settings.train_sizes, batch_size=settings.batch_size, training=True, seed=settings.seed)
+    options |= dict(jitter=settings.jitter, zoom=settings.zoom, anchor_size=settings.image_size)
     return yolo.make_dataset(splits.train, anchors, **{**options, **changes}, epoch=epoch)
 
 
 images, (y, true_boxes) = next(iter(training_batches(epoch=0)))
-show_batch(images.numpy(), y.numpy())
+show_batch(images[:16].numpy(), y[:16].numpy())
 
 # %% [markdown]
 # All of this is random, and yet repeatable: every draw follows from (seed, epoch, place in the epoch) and from nothing else. There is no hidden state that a restart could lose. The check below asks for the same epoch twice, and for another one.
@@ -173,7 +179,7 @@ for share in (0.0, 0.025, 0.05, 0.5, 0.95):
 # 3. **weight decay**: 0.0005 times the weight is added to the gradient, for convolution kernels only, never for biases or batch norm;
 # 4. **momentum**: a velocity keeps nine tenths of itself and gains the new step; the weight moves by the velocity.
 #
-# That is the recipe of the profile `full`. With only a few hundred steps, `tiny` replaces the fourth by **Adam**, which also divides each weight's step by the usual size of its gradient and so needs less patience with the learning rate.
+# That is the recipe of the profile `full`. `tiny`, with a few hundred steps in all, replaces the fourth by Muon; we come to it below.
 
 # %%
 def clip_plain(gradients, limit):
@@ -216,6 +222,60 @@ assert difference < 1e-4, difference
 print("two steps by hand and by TrainStep give the same weights:", bool(difference < 1e-4))
 
 # %% [markdown]
+# ## Muon: every direction counts
+#
+# A few hundred steps are little, so each should teach as much as it can. Look at a kernel's gradient as a matrix, one column for each filter. Its singular values tell how strong the gradient is in each direction, and usually a few directions are a hundred times stronger than the rest: what all filters agree on. **Muon** ([Jordan et al. 2024](https://kellerjordan.github.io/posts/muon/)) takes the momentum and makes all singular values equal. If the momentum is $U \Sigma V^\top$, the step goes along $U V^\top$.
+#
+# In plain code that is a singular value decomposition. What runs avoids it: a polynomial that is applied five times draws all singular values towards 1, with nothing but products of small matrices. It does not reach 1 exactly, and need not.
+
+# %%
+def orthogonalised_plain(matrix):
+    """The matrix with all its singular values set to 1."""
+    u, _, vt = np.linalg.svd(matrix, full_matrices=False)
+    return u @ vt
+
+
+def newton_schulz_plain(matrix, steps=5):
+    """Newton and Schulz's iteration, as Jordan writes it down: the singular values s become 3.44 s - 4.78 s^3 + 2.03 s^5."""
+    x = matrix / np.linalg.norm(matrix)
+    for _ in range(steps):
+        x = 3.4445 * x - 4.7750 * x @ x.T @ x + 2.0315 * x @ x.T @ x @ x.T @ x
+    return x
+
+
+rng = np.random.default_rng(0)
+example = rng.normal(size=(16, 6)) @ np.diag([100, 30, 10, 5, 3, 2.0]) @ np.linalg.qr(rng.normal(size=(6, 6)))[0]
+fast = yolo.orthogonalised(tf.constant(example, tf.float32)).numpy()
+for name, matrix in (("gradient", example), ("exact", orthogonalised_plain(example)), ("five rounds", fast)):
+    print(f"singular values, {name:<12}", np.round(np.linalg.svd(matrix, compute_uv=False), 1))
+for shape in ((16, 6), (6, 16), (9, 9)):
+    matrix = rng.normal(size=shape)
+    np.testing.assert_allclose(yolo.orthogonalised(tf.constant(matrix, tf.float32)), newton_schulz_plain(matrix), atol=1e-4)
+print("the plain iteration and the one that runs agree")
+
+# %% [markdown]
+# The step's length is then set to the usual length of one of Adam's steps ([Liu et al. 2025](https://arxiv.org/abs/2502.16982)), so that one learning rate serves both: kernels go with Muon; biases, batch norm and the head, which are no such matrices or have no filters to agree, go with **Adam**, which divides each weight's step by the usual size of its gradient. Below, one step of each kind by hand.
+
+# %%
+def muon_plain(weight, momentum, gradient, learning_rate):
+    """One step of Muon for a kernel (height, width, inputs, filters); returns the new weight and momentum."""
+    momentum = 0.95 * momentum + gradient
+    direction = newton_schulz_plain((gradient + 0.95 * momentum).reshape(-1, weight.shape[-1]))
+    return weight - learning_rate * 0.2 * max(direction.shape) ** 0.5 * direction.reshape(weight.shape), momentum
+
+
+kernel = keras.Variable(rng.normal(size=(3, 3, 4, 8)).astype(np.float32), name="kernel")
+optimizer, weight, momentum = yolo.Muon(), kernel.numpy(), 0.0
+optimizer.build([kernel])
+optimizer.learning_rate.assign(0.01)
+for _ in range(2):
+    gradient = rng.normal(size=kernel.shape).astype(np.float32)
+    optimizer.apply([tf.constant(gradient)])
+    weight, momentum = muon_plain(weight, momentum, gradient, 0.01)
+np.testing.assert_allclose(kernel.numpy(), weight, atol=1e-4)
+print("two steps of Muon by hand and by the optimizer give the same kernel")
+
+# %% [markdown]
 # ## One GPU, several, or none
 #
 # Without a GPU, everything below runs on the processor in single precision. With one, the profile `full` computes inside the network in **half precision** (float16), which is about twice as fast on a T4 and takes half the memory; the weights and the loss stay in single precision. Small gradients would vanish in float16, so `TrainStep` multiplies the loss by 128 and divides the gradients by it again, and leaves out a step in which they overflowed.
@@ -240,6 +300,8 @@ print("devices that share each batch:", strategy.num_replicas_in_sync, " precisi
 #
 # A detector must learn two things: what a bicycle looks like, and where bicycles are. The paper learns them one after the other. First, Darknet-19 is trained as a plain classifier on ImageNet's 1.2 million photos; then its head is exchanged and it learns to detect. We have no ImageNet here, but every true box is a labelled picture: cut out, slightly too large, flipped and recoloured. Part 3 shows a batch of these crops. A crop is a tenth of an image in pixels, so this stage is cheap.
 #
+# How much it gives, and how much every other part of the recipe, is the question of `notebooks/scripts/ablation.py`; its table is in the README.
+#
 # The classifier *shares* its first 18 convolutions with the detector. Nothing needs to be copied: when the classifier has learned, so has the detector's backbone. In the profile `full` this stage is replaced by Darknet's own weights (`load_darknet_weights(model, path, head=False)`), or left out.
 
 # %% tags=["nbval-ignore-output", "live"]
@@ -253,6 +315,8 @@ with strategy.scope():
 # ## A quiet start
 #
 # A fresh head says "objectness one half" everywhere: hundreds of false alarms in each image. The first hundred steps would do little but push them down, with gradients so large that they shake loose what the first stage has learned. So we start the biases of the objectness at -4: "nothing here, two per cent" (the trick is Lin et al.'s, from RetinaNet; Darknet, which trains for days, does without).
+#
+# For the same reason `tiny` **freezes** the first five convolutions: they know edges, colours and textures from the first stage, their maps are the largest, and a step without their gradients takes a fifth less time.
 
 # %%
 quiet = yolo.build_yolov2(96, num_anchors=len(anchors), width=0.125, seed=1)
@@ -264,7 +328,7 @@ for name, network in (("as built", yolo.build_yolov2(96, num_anchors=len(anchors
 # %% [markdown]
 # ## Stage two: learn where things are
 #
-# `train_detector` now runs epoch after epoch: all training batches through `TrainStep`, then loss and mAP on the validation images. When that mAP is the best so far, the weights are written to `yolov2_weights.npz`; when it has not improved for `patience` epochs, training stops early. The table of all epochs is in `history.csv`, which any spreadsheet can plot while the run goes on. After each epoch the whole state of the run is saved too; we come back to this below.
+# `train_detector` now runs epoch after epoch: all training batches through `TrainStep`, then loss and mAP on the validation images. To validate takes time too, so it happens every `validate_every` epochs and after the last. When that mAP is the best so far, the weights are written to `yolov2_weights.npz`; when it has not improved for `patience` epochs, training stops early. The table of all epochs is in `history.csv`, which any spreadsheet can plot while the run goes on. After each epoch the whole state of the run is saved too; we come back to this below.
 #
 # While it runs, we take a picture of the same four validation images after some of the epochs.
 
@@ -281,7 +345,7 @@ def take_snapshot(model, row):
         snapshots[row["epoch"]] = yolo.detect(model, watched_images, anchors, image_size=settings.image_size)
 
 
-yolo.quiet_start(model)
+yolo.quiet_start(model, settings.frozen if settings.pretrain_epochs else 0)
 history = yolo.train_detector(
     model, splits.train, splits.validation, anchors, settings, folder=settings.artifacts, on_epoch=take_snapshot
 )
@@ -295,30 +359,33 @@ history = yolo.train_detector(
 # - **training falls, validation rises**: memorising; more augmentation or more images are needed;
 # - **neither falls**: look at the batch figure above, then at the learning rate.
 #
-# Both curves have a step where the last quarter begins. Training images become larger, and with them what the network sees of small objects; validation images always have the final size, so for three quarters of the run the validation curve shows how the network does on images larger than any it was trained on, and then it jumps.
+# In `tiny`, both curves bend where the whole photos begin (the dotted line). The validation images have been whole all the time, and what an object that fills the photo looks like is learned only now: the mAP jumps within a few epochs.
 #
 # Right, the number that counts. It often still climbs while the loss looks flat: the loss is dominated by hundreds of background predictions per image, the mAP by the few that show an object.
 
 # %%
-epochs = [row["epoch"] for row in history]
+validated = [row for row in history if row["validation_map"] is not None]
+epochs = [row["epoch"] for row in validated]
 figure, (left, right) = plt.subplots(1, 2, figsize=(11, 3.4))
-left.plot(epochs, [row["loss"] for row in history], "o-", ms=3, color="#30638e", label="training")
-left.plot(epochs, [row["validation_loss"] for row in history], "o-", ms=3, color="#d1495b", label="validation")
-left.set(xlabel="epoch", ylabel="loss per image", title="The loss falls", ylim=(0, 1.25 * max(row["validation_loss"] for row in history)))
+left.plot([row["epoch"] for row in history], [row["loss"] for row in history], "o-", ms=3, color="#30638e", label="training")
+left.plot(epochs, [row["validation_loss"] for row in validated], "o-", ms=3, color="#d1495b", label="validation")
+left.set(xlabel="epoch", ylabel="loss per image", title="The loss falls", ylim=(0, 1.25 * max(row["validation_loss"] for row in validated)))
 left.legend(frameon=False)
-scores = [row["validation_map"] for row in history]
+scores = [row["validation_map"] for row in validated]
 best = int(np.argmax(scores))
 right.plot(epochs, scores, "o-", ms=3, color="#d1495b")
 right.plot(epochs[best], scores[best], "o", ms=11, mfc="none", mec="black")
 right.text(0.97, 0.06, f"kept: epoch {epochs[best]}, mAP {scores[best]:.2f}", transform=right.transAxes, ha="right")
 right.set(xlabel="epoch", ylabel="mAP@.5", title="The validation mAP climbs, and chooses", ylim=(0, max(0.1, 1.15 * max(scores))))
 for axis in (left, right):
+    if settings.last_sizes != settings.train_sizes:
+        axis.axvline(round(0.55 * settings.epochs) + 0.5, color="#888888", lw=1, ls=":")
     axis.spines[["top", "right"]].set_visible(False)
 plt.show()
 
 # %%
 print("the training loss fell:        ", history[-1]["loss"] <= history[0]["loss"])
-print("every loss is finite:          ", all(np.isfinite([row["loss"], row["validation_loss"]]).all() for row in history))
+print("every loss is finite:          ", all(np.isfinite(row["loss"]) for row in history) and all(np.isfinite(row["validation_loss"]) for row in validated))
 size = (settings.artifacts / "yolov2_weights.npz").stat().st_size
 print("the weights take at most 7 MB: ", size <= 7e6 or settings.profile == "full")
 
@@ -353,7 +420,7 @@ def unplug(model, row):
 
 def toy_training(folder, on_epoch=None):
     """Train a very small network for three epochs on the first images; returns its weights."""
-    toy = dataclasses.replace(settings, train_sizes=(64, 96), last_sizes=(64, 96), image_size=96, batch_size=4, epochs=3, pretrain_epochs=0)
+    toy = dataclasses.replace(settings, train_sizes=(64, 96), last_sizes=(64, 96), image_size=96, batch_size=4, epochs=3, pretrain_epochs=0, validate_every=1)
     model = yolo.build_yolov2(None, num_anchors=len(anchors), width=0.125, seed=2)
     yolo.train_detector(model, splits.train[:12], splits.validation[:4], anchors, toy, folder=folder, on_epoch=on_epoch)
     return [variable.numpy() for variable in model.variables]
@@ -400,7 +467,7 @@ print("written:", ", ".join(sorted(p.name for p in Path(settings.artifacts).glob
 #
 # <details><summary>Solutions</summary>
 #
-# 1. Compare the two curves of validation mAP at the same number of minutes, not of epochs: the first stage takes about a fifth of the time. The fewer the images, the more it should help.
+# 1. Compare the two curves of validation mAP at the same number of minutes, not of epochs: the first stage takes about a fifth of the time. (Freeze nothing then: random filters should learn.) The fewer the images, the more it should help.
 # 2. Validation loss turns upwards while training loss falls faster than before: memorising.
 # 3. The loss jumps and, thanks to clipping, comes back; the mAP stays near zero for longer. Without clipping the loss may become NaN.
 # 4. Scaling a kernel before batch norm changes nothing in the output, so decay there acts as a learning-rate control; gamma is the real scale of a channel, and pulling it to zero would switch the channel off.

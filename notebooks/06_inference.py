@@ -452,7 +452,8 @@ for side in sides:
         model.predict_on_batch(one)
         times.append(time.perf_counter() - start)
     milliseconds = 1000 * min(times)  # whatever else the machine does can only add time
-    found = yolo.detect(model, test_photos, anchors, score_threshold=0.005, image_size=side)
+    sized = yolo.anchors_at(anchors, settings.image_size, side)  # the same pixels at every side, as in training
+    found = yolo.detect(model, test_photos, sized, score_threshold=0.005, image_size=side)
     trade.append((side, milliseconds, yolo.evaluate_detections(test, found).mean_average_precision))
     print(f"{side} px: {milliseconds:5.1f} ms, mAP {trade[-1][2]:.3f}")
 

@@ -207,7 +207,8 @@ def compared_norms(two):
 
 def whole_training(single, two, folder):
     """`train_detector` on two devices: by how much its variables differ between them, and its validation loss from `single`'s."""
-    model, settings, annotations = new_model(two), small_settings(folder), some_annotations()
+    model, annotations = new_model(two), some_annotations()
+    settings = dataclasses.replace(small_settings(folder), optimizer="muon")
     with two.scope():
         yolo.train_detector(model, annotations, annotations[:3], ANCHORS, settings, folder=folder)
     yolo.load_weights(single, folder / "yolov2_weights.npz")

@@ -25,12 +25,12 @@ pytestmark = pytest.mark.skipif(os.name != "posix", reason="needs fork and SIGKI
 
 EPOCHS = 4
 SMALL = dict(width=0.125, train_sizes=(64, 96), last_sizes=(96,), image_size=96, batch_size=4, pretrain_epochs=0,
-             epochs=EPOCHS, optimizer="adam", learning_rate=1.5e-3, patience=EPOCHS)  # fmt: skip
+             epochs=EPOCHS, optimizer="muon", learning_rate=1.5e-3, validate_every=2, patience=EPOCHS)  # fmt: skip
 ANCHORS = np.array([[0.1, 0.1], [0.2, 0.4], [0.4, 0.3], [0.7, 0.7]])
 KILLS = 4  # at random moments, at least
 TIMEOUT = 300  # seconds; on two idle cores a run takes about 4
 
-# (after which epoch, bytes at which a file is cut): the first epoch's weights; the third's state, over the second's
+# (after which epoch, bytes at which a file is cut): the first epoch's state; the third's, over the second's
 TORN = ((0, 1_000_000), (2, 3_000_000))
 
 
@@ -134,7 +134,8 @@ def assert_whole(run, expected):
         assert history and history == expected.history[: len(history)]
         assert state["made_from"] == expected.artifact["made_from"]
         assert all(np.isfinite(array).all() for name, array in state.items() if name.isdigit())
-        assert files == {"yolov2_weights.npz", "training_state.npz", "history.csv"}
+        assert "history.csv" in files
+        assert "yolov2_weights.npz" in files or all(row["validation_map"] is None for row in history)
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,8 @@ The counterpart of the paper's step-by-step table, but taken apart from its end:
 - The same budget: each row sends about the same number of pixels through the network, the crops of the pre-training
   included, rounded to whole detector epochs. So the row without pre-training gets more of these. A crop's pixel costs less
   than an image's: it passes 18 of the 23 convolutions. Training never stops early. Measured on the test images: the weights
-  of the best validation mAP. Without multi-scale, there is only the middle side, and the middle one of the last quarter.
+  of the best validation mAP. Without multi-scale, there is only the middle side, and the middle one of the last epochs.
+  Without pre-training, nothing is frozen.
 - One seed means the same initial weights, order of images and augmentation in all rows. A difference of the means counts
   when it exceeds the spread (largest minus smallest mAP over the seeds) of both rows, else it is "undecided". By chance
   alone that happens in one comparison of twenty with three seeds, in one of five with two (for normal scores). It says
@@ -79,7 +80,7 @@ def middle_sides(settings):
     return {name: (sorted(sides := getattr(settings, name))[len(sides) // 2],) for name in ("train_sizes", "last_sizes")}
 
 
-def not_augmented(photo, boxes, side, seed, jitter, least_visible=0.25):
+def not_augmented(photo, boxes, side, seed, jitter, zoom, least_visible=0.25):
     return yolo.view(photo, tf.constant([0.0, 0.0, 1.0, 1.0]), side), boxes, tf.ones_like(boxes[:, 0], tf.bool)
 
 
@@ -137,7 +138,7 @@ def pixels(settings, train):
     objects, images = (sum(int((~a.difficult).sum()) for a in train), math.ceil(len(train) / settings.batch_size))
     crops = settings.pretrain_epochs * math.ceil(objects / 32) * 32 * settings.crop_size**2
     first, last = (float(np.mean(np.square(sides))) for sides in (settings.train_sizes, settings.last_sizes))
-    return crops, images * settings.batch_size * (0.75 * first + 0.25 * last)
+    return crops, images * settings.batch_size * (0.55 * first + 0.45 * last)
 
 
 def settings_of(row, settings, train, seed=0):
@@ -165,11 +166,11 @@ def train_row(name, seed, settings, splits):
         model = build(row, settings, anchors)
         if settings.pretrain_epochs:
             yolo.pretrain(model, train, settings)
-        yolo.quiet_start(model)
+        yolo.quiet_start(model, settings.frozen if settings.pretrain_epochs else 0)
         try:
             history = yolo.train_detector(model, train, splits.validation, anchors, settings, folder=folder)
             score = yolo.validate(model, splits.test, anchors, settings)[1].mean_average_precision
-            line |= {"map": float(np.nan_to_num(score)), "validation_map": max(row["validation_map"] for row in history)}
+            line |= {"map": float(np.nan_to_num(score)), "validation_map": max(row["validation_map"] or 0.0 for row in history)}
         except FloatingPointError as error:  # a result too: without this part it does not train
             line["diverged"] = True
             print(error)

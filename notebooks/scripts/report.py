@@ -21,14 +21,15 @@ LEAST_OBJECTS = 20
 
 def draw_curves(history, path):
     """Losses on the left, validation mAP on the right, over the epochs."""
-    epochs = [row["epoch"] for row in history]
+    validated = [row for row in history if row["validation_map"] is not None]
     figure = Figure(figsize=(9, 2.8), dpi=100, layout="constrained")
     left, right = figure.subplots(1, 2)
     for name, colour, label in (("loss", "#30638e", "training"), ("validation_loss", "#d1495b", "validation")):
-        left.plot(epochs, [row[name] for row in history], color=colour, label=label)
+        rows = validated if name == "validation_loss" else history
+        left.plot([row["epoch"] for row in rows], [row[name] for row in rows], color=colour, label=label)
     left.legend(frameon=False)
     left.set(xlabel="epoch", ylabel="loss per image", ylim=(0, None))
-    right.plot(epochs, [row["validation_map"] for row in history], color="#d1495b")
+    right.plot([row["epoch"] for row in validated], [row["validation_map"] for row in validated], color="#d1495b")
     right.set(xlabel="epoch", ylabel="validation mAP@.5", ylim=(0, None))
     for axis in (left, right):
         axis.spines[["top", "right"]].set_visible(False)

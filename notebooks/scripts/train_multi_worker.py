@@ -74,7 +74,7 @@ def train(model, annotations, anchors, settings, worker=0, workers=1):
         raise ValueError(f"a batch of {settings.batch_size} cannot be shared evenly by {devices} devices; choose a multiple")
     options = dict(num_classes=model.output_shape[-1] - 5, worker=worker, workers=workers)
     dataset = yolo.training_batches(annotations, anchors, settings, **options)
-    step, losses = yolo.TrainStep(model, anchors, settings.optimizer), []
+    step, losses = yolo.TrainStep(model, anchors, settings.optimizer, anchor_size=settings.image_size), []
     steps = math.ceil(len(annotations) / settings.batch_size)
     for epoch in range(settings.epochs):
         start = time.perf_counter()
