@@ -64,6 +64,11 @@ from matplotlib_inline.backend_inline import set_matplotlib_formats
 set_matplotlib_formats("jpeg", pil_kwargs={"quality": 80})
 plt.rcParams.update({"figure.dpi": 90, "axes.spines.top": False, "axes.spines.right": False})
 BLUE, RED, YELLOW, GREEN, VIOLET = "#30638e", "#d1495b", "#edae49", "#66a182", "#8d6a9f"
+
+# %%
+# The profile `full` learns from the real VOC2012: 2 GB, fetched once; an interrupted download goes on where it was.
+if os.environ.get("YOLO_PROFILE") == "full" and not os.environ.get("VOC_DIR"):
+    subprocess.run([sys.executable, str(yolo.ROOT / "data/fetch_voc.py")])
 settings = yolo.load_settings()
 
 # %% tags=["nbval-ignore-output"]

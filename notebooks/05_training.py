@@ -300,7 +300,7 @@ print("devices that share each batch:", strategy.num_replicas_in_sync, " precisi
 #
 # A detector must learn two things: what a bicycle looks like, and where bicycles are. The paper learns them one after the other. First, Darknet-19 is trained as a plain classifier on ImageNet's 1.2 million photos; then its head is exchanged and it learns to detect. We have no ImageNet here, but every true box is a labelled picture: cut out, slightly too large, flipped and recoloured. Part 3 shows a batch of these crops. A crop is a tenth of an image in pixels, so this stage is cheap.
 #
-# How much it gives, and how much every other part of the recipe, is the question of `notebooks/scripts/ablation.py`; its table is in the README.
+# How much it gives, and how much every other part of the recipe, is what `notebooks/scripts/ablation.py` measures.
 #
 # The classifier *shares* its first 18 convolutions with the detector. Nothing needs to be copied: when the classifier has learned, so has the detector's backbone. In the profile `full` this stage is replaced by Darknet's own weights (`load_darknet_weights(model, path, head=False)`), or left out.
 
