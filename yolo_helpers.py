@@ -795,7 +795,7 @@ class Muon(keras.optimizers.Adam):
 def orthogonalised(matrix, steps=5):
     """The matrix (n, m) with all its singular values brought close to 1, by Newton and Schulz's iteration.
 
-    A polynomial of the matrix's square pulls the values towards 1 (Jordan's coefficients: between .7 and 1.2 after five steps).
+    A polynomial of the matrix's square pulls the values towards 1 (Jordan's coefficients: most end between .7 and 1.2).
     """
     tall, matrix = matrix.shape[0] > matrix.shape[1], tf.math.divide_no_nan(matrix, tf.norm(matrix))
     square, factor = tf.matmul(matrix, matrix, transpose_a=tall, transpose_b=not tall), (one := tf.eye(min(matrix.shape)))
@@ -920,7 +920,7 @@ def _not_finite(loss, number, train, settings):
 
 
 def _save_state(path, made_from, variables, history):
-    rows = [",".join(history[0]), *(",".join(str(value) for value in row.values()) for row in history)]
+    rows = [",".join(history[0]), *(",".join("" if v is None else str(v) for v in row.values()) for row in history)]
     with _whole_file(path.with_name("history.csv")) as temporary:
         temporary.write_text("\n".join(rows) + "\n")
     arrays = {str(i): np.asarray(variable) for i, variable in enumerate(variables)}

@@ -224,7 +224,7 @@ print("two steps by hand and by TrainStep give the same weights:", bool(differen
 # %% [markdown]
 # ## Muon: every direction counts
 #
-# A few hundred steps are little, so each should teach as much as it can. Look at a kernel's gradient as a matrix, one column for each filter. Its singular values tell how strong the gradient is in each direction, and usually a few directions are a hundred times stronger than the rest: what all filters agree on. **Muon** ([Jordan et al. 2024](https://kellerjordan.github.io/posts/muon/)) takes the momentum and makes all singular values equal. If the momentum is $U \Sigma V^\top$, the step goes along $U V^\top$.
+# A few hundred steps are little, so each should teach as much as it can. Look at a kernel's gradient as a matrix, one column for each filter. Its singular values tell how strong the gradient is in each direction, and usually a few directions are far stronger than the rest. **Muon** ([Jordan et al. 2024](https://kellerjordan.github.io/posts/muon/)) takes the momentum and makes all singular values equal. If the momentum is $U \Sigma V^\top$, the step goes along $U V^\top$.
 #
 # In plain code that is a singular value decomposition. What runs avoids it: a polynomial that is applied five times draws all singular values towards 1, with nothing but products of small matrices. It does not reach 1 exactly, and need not.
 
@@ -254,7 +254,7 @@ for shape in ((16, 6), (6, 16), (9, 9)):
 print("the plain iteration and the one that runs agree")
 
 # %% [markdown]
-# The step's length is then set to the usual length of one of Adam's steps ([Liu et al. 2025](https://arxiv.org/abs/2502.16982)), so that one learning rate serves both: kernels go with Muon; biases, batch norm and the head, which are no such matrices or have no filters to agree, go with **Adam**, which divides each weight's step by the usual size of its gradient. Below, one step of each kind by hand.
+# The step's length is then set to the usual length of one of Adam's steps ([Liu et al. 2025](https://arxiv.org/abs/2502.16982)), so that one learning rate serves both: kernels go with Muon; biases and batch norm, which are no matrices, and the head, which Muon's authors leave out, go with **Adam**, which divides each weight's step by the usual size of its gradient. Below, one step of each kind by hand.
 
 # %%
 def muon_plain(weight, momentum, gradient, learning_rate):
