@@ -61,8 +61,8 @@ class Settings:
     artifacts: Path
     width: float  # of the network's layers, 1 = the paper's
     train_sizes: tuple  # image sides in pixels that training chooses from
-    zoom: tuple  # with these sides: the smallest and largest share of a photo's sides that an image shows
-    last_sizes: tuple  # sides in the last 45 % of the epochs, on whole photos: small parts first save time
+    last_sizes: tuple  # those in the last 45 % of the epochs: small images first save time
+    zoom: tuple  # smallest and largest share of a photo's sides that a training image shows; from 1 on, the whole photo
     image_size: int  # image side in pixels for validation and test, at which the anchors' fractions hold
     batch_size: int
     pretrain_epochs: int  # over crops of the training objects, at `crop_size`
@@ -83,10 +83,10 @@ class Settings:
 
 
 PROFILES = {
-    "tiny": dict(width=0.25, train_sizes=(192, 224), zoom=(0.4, 1.0), last_sizes=(256, 288, 320), image_size=320, batch_size=32,
-                 pretrain_epochs=15, crop_size=96, frozen=5, epochs=44, optimizer="muon", learning_rate=6e-3, jitter=0.15,
-                 validate_every=4, patience=44, half_precision=False),
-    "full": dict(width=1.0, train_sizes=(sides := tuple(range(320, 609, 32))), zoom=(1.0, 1.0), last_sizes=sides, image_size=416,
+    "tiny": dict(width=0.25, train_sizes=(192, 224), last_sizes=(256, 288, 320), zoom=(0.4, 1.6), image_size=320, batch_size=32,
+                 pretrain_epochs=15, crop_size=96, frozen=5, epochs=50, optimizer="muon", learning_rate=6e-3, jitter=0.15,
+                 validate_every=5, patience=50, half_precision=False),
+    "full": dict(width=1.0, train_sizes=(sides := tuple(range(320, 609, 32))), last_sizes=sides, zoom=(1.0, 1.0), image_size=416,
                  batch_size=16, pretrain_epochs=0, crop_size=224, frozen=0, epochs=160, optimizer="sgd", learning_rate=1e-3,
                  jitter=0.3, validate_every=1, patience=40, half_precision=True),
 }  # fmt: skip
@@ -392,11 +392,11 @@ def make_dataset(annotations, anchors, *, image_size, batch_size, training, seed
         else:
             image = view(photo, tf.constant([0.0, 0.0, 1.0, 1.0]), side)
         y, true_boxes = encode_boxes(true, classes, anchors_at(anchors, anchor_size, side), side // 32, num_classes)
-        return image, (y, true_boxes)
+        return tf.cast(image, tf.float32) / 255, (y, true_boxes)
 
     epochs = tf.data.Dataset.range(epoch, epoch + num_epochs)
     places = epochs.flat_map(lambda e: _epoch_places(e, len(annotations), batch_size, seed, training)).shard(workers, worker)
-    examples = places.map(example, num_parallel_calls=tf.data.AUTOTUNE)
+    examples = places.map(example, num_parallel_calls=os.cpu_count())
     return examples.batch(batch_size // workers, drop_remainder=training).prefetch(2)
 
 
@@ -431,45 +431,53 @@ def decode_photo(path):
     return tf.io.decode_jpeg(tf.io.read_file(path), channels=3, dct_method="INTEGER_ACCURATE")
 
 
-def view(photo, window, side):
-    """The part `window` (fractions; may reach beyond the photo, where it is grey) as (side, side, 3) float32 in [0, 1]."""
-    size, target = tf.cast(tf.shape(photo)[:2], tf.float32), tf.cast(side, tf.float32)
-    corner, extent = window[1::-1], (window[2:] - window[:2])[::-1]
-    image = tf.raw_ops.ScaleAndTranslate(
-        images=tf.cast(photo, tf.float32)[None] / 255 - 0.5, size=tf.stack([side, side]), scale=target / (extent * size),
-        translation=-corner * target / extent, kernel_type="triangle", antialias=False)  # fmt: skip
-    return tf.ensure_shape(tf.clip_by_value(image[0] + 0.5, 0.0, 1.0), (None, None, 3))
+def view(photo, window, side, flip=False, colours=(0.0, 0.0, 0.0)):
+    """The part `window` of a photo (fractions, rounded to pixels; grey beyond the photo) as (side, side, 3) uint8.
+
+    By OpenCV, as in `detect`: TensorFlow's own operations need five times as long. colours: see `recoloured`.
+    """
+    return tf.ensure_shape(tf.numpy_function(_view, [photo, window, side, flip, colours], tf.uint8, stateful=False), (None, None, 3))
+
+
+def _view(photo, window, side, flip, colours):
+    left, top, right, bottom = np.rint(window * np.tile(photo.shape[1::-1], 2)).astype(int).tolist()
+    part = photo[max(top, 0) : max(bottom, 0), max(left, 0) : max(right, 0)]
+    margins = [max(margin, 0) for margin in (-top, bottom - photo.shape[0], -left, right - photo.shape[1])]
+    whole = cv2.copyMakeBorder(part, *margins, cv2.BORDER_CONSTANT, value=(128, 128, 128))
+    image = cv2.resize(cv2.flip(whole, 1) if flip else whole, (int(side), int(side)), interpolation=cv2.INTER_LINEAR)
+    return recoloured(image, colours) if colours.any() else image
+
+
+def recoloured(image, colours):
+    """A uint8 image with other hue, saturation and exposure, by Darknet's numbers: colours are three numbers from -1 to 1.
+
+    Hue is shifted by up to .1, saturation and exposure are multiplied by 1.5 to the power of theirs.
+    """
+    levels, (saturation, exposure) = np.arange(256), 1.5 ** colours[1:]
+    table = [np.rint(levels + 25.6 * colours[0]) % 256, *(np.minimum(np.rint(levels * f), 255) for f in (saturation, exposure))]
+    hsv = cv2.LUT(cv2.cvtColor(image, cv2.COLOR_RGB2HSV_FULL), np.stack(table, axis=1).astype(np.uint8)[None])
+    return cv2.cvtColor(hsv, cv2.COLOR_HSV2RGB_FULL)
 
 
 def _augmented(photo, boxes, side, seed, jitter, zoom, least_visible=0.25):
     """Darknet's augmentation: each border moved by up to `jitter` (Darknet: .3) in or out, flip, other colours.
 
     Before that, a part of the photo is chosen that holds the centre of one of its objects; its share of the photo's
-    sides is drawn between zoom's two numbers (1: the whole photo, as in Darknet).
+    sides is drawn between zoom's two numbers (from 1 on: the whole photo, as in Darknet).
     Returns the image, the boxes that keep at least a quarter of their area inside, clipped, and which those are.
     """
-    share, chosen, *place = tf.unstack(tf.random.stateless_uniform((4,), seed + 3))
-    share, count = zoom[0] + (zoom[1] - zoom[0]) * share, tf.cast(tf.shape(boxes)[0], tf.float32)
+    share, chosen, flip, *place = tf.unstack(tf.random.stateless_uniform((5,), seed))
+    borders, colours = tf.split(tf.random.stateless_uniform((7,), seed + 1, -1.0, 1.0), [4, 3])
+    share, count = tf.minimum(zoom[0] + (zoom[1] - zoom[0]) * share, 1.0), tf.cast(tf.shape(boxes)[0], tf.float32)
     centres = tf.concat([(boxes[:, :2] + boxes[:, 2:]) / 2, [[0.5, 0.5]]], axis=0)  # the last: for a photo without objects
     corner = tf.clip_by_value(centres[tf.cast(chosen * count, tf.int32)] - share * tf.stack(place), 0.0, 1 - share)
-    borders = tf.random.stateless_uniform((4,), seed, -jitter, jitter) * [1, 1, -1, -1]
-    window = tf.tile(corner, [2]) + share * (borders + [0, 0, 1, 1])
-    image = view(photo, window, side)
-    corner, extent = tf.tile(window[:2], [2]), tf.tile(window[2:] - window[:2], [2])
-    moved = (boxes - corner) / extent
-    flip = tf.random.stateless_uniform((), seed + 1) < 0.5
-    image = tf.cond(flip, lambda: image[:, ::-1], lambda: image)
-    moved = tf.where(flip, tf.stack([1 - moved[:, 2], moved[:, 1], 1 - moved[:, 0], moved[:, 3]], axis=1), moved)
+    size = tf.tile(tf.cast(tf.shape(photo)[1::-1], tf.float32), [2])
+    window = tf.round((tf.tile(corner, [2]) + share * (jitter * borders * [1, 1, -1, -1] + [0, 0, 1, 1])) * size) / size
+    moved = (boxes - tf.tile(window[:2], [2])) / tf.tile(window[2:] - window[:2], [2])
+    moved = tf.where(flip < 0.5, tf.stack([1 - moved[:, 2], moved[:, 1], 1 - moved[:, 0], moved[:, 3]], axis=1), moved)
     clipped = tf.clip_by_value(moved, 0.0, 1.0)
     kept = _area(clipped) > least_visible * _area(moved)
-    return change_colours(image, seed + 2), tf.boolean_mask(clipped, kept), kept
-
-
-def change_colours(image, seed):
-    """Hue shifted by up to .1, saturation and exposure multiplied or divided by up to 1.5 (Darknet's numbers)."""
-    hue, saturation, exposure = tf.unstack(tf.random.stateless_uniform((3,), seed, -1.0, 1.0))
-    image = tf.image.adjust_saturation(tf.image.adjust_hue(image, 0.1 * hue), tf.pow(1.5, saturation))
-    return tf.clip_by_value(image * tf.pow(1.5, exposure), 0.0, 1.0)
+    return view(photo, window, side, flip < 0.5, colours), tf.boolean_mask(clipped, kept), kept
 
 
 def _area(boxes):
@@ -740,17 +748,17 @@ def make_crop_dataset(annotations, *, image_size, batch_size, seed, num_epochs):
     paths = tf.constant([str(annotation.image_path) for annotation in annotations])
 
     def example(epoch, place, index):
-        photo, place_seed = decode_photo(paths[objects[index, 0]]), tf.stack([seed + 2, epoch * 10**6 + place])
-        scale, dx, dy, flip = tf.unstack(tf.random.stateless_uniform((4,), place_seed))
+        photo = decode_photo(paths[objects[index, 0]])
+        scale, dx, dy, flip, *colours = tf.unstack(tf.random.stateless_uniform((7,), tf.stack([seed + 2, epoch * 10**6 + place])))
         box, size = tf.gather_nd(boxes, objects[index]), tf.cast(tf.shape(photo)[1::-1], tf.float32)
         side = tf.reduce_max((box[2:] - box[:2]) * size) * (1 + 1.2 * scale)
         centre = (box[:2] + box[2:]) / 2 + 0.1 * (tf.stack([dx, dy]) - 0.5) * side / size
-        image = view(photo, tf.concat([centre - side / size / 2, centre + side / size / 2], axis=0), image_size)
-        image = tf.cond(flip < 0.5, lambda: image[:, ::-1], lambda: image)
-        return change_colours(image, place_seed + 1), tf.gather_nd(labels, objects[index])
+        window = tf.concat([centre - side / size / 2, centre + side / size / 2], axis=0)
+        crop = view(photo, window, image_size, flip < 0.5, 2 * tf.stack(colours) - 1)
+        return tf.cast(crop, tf.float32) / 255, tf.gather_nd(labels, objects[index])
 
     dataset = tf.data.Dataset.range(num_epochs).flat_map(lambda e: _epoch_places(e, len(objects), batch_size, seed, True))
-    return dataset.map(example, num_parallel_calls=tf.data.AUTOTUNE).batch(batch_size, drop_remainder=True).prefetch(2)
+    return dataset.map(example, num_parallel_calls=os.cpu_count()).batch(batch_size, drop_remainder=True).prefetch(2)
 
 
 def pretrain(model, annotations, settings):
@@ -893,12 +901,12 @@ def train_detector(model, train, validation, anchors, settings, *, folder, on_ep
 
 
 def training_batches(train, anchors, settings, epoch=0, **options):
-    """The batches of `make_dataset` from an epoch on, with the settings' sides and zoom; at last others, of whole photos."""
-    options |= dict(training=True, batch_size=settings.batch_size, seed=settings.seed, jitter=settings.jitter)
-    last, end, whole = round(0.55 * settings.epochs), settings.epochs, (1.0, 1.0)
-    for sides, zoom, first, stop in ((settings.train_sizes, settings.zoom, 0, last), (settings.last_sizes, whole, last, end)):
+    """The batches of `make_dataset` from an epoch on, as the settings say; the sides are others at last."""
+    options |= dict(training=True, batch_size=settings.batch_size, seed=settings.seed, jitter=settings.jitter, zoom=settings.zoom)
+    last, end = round(0.55 * settings.epochs), settings.epochs
+    for sides, first, stop in ((settings.train_sizes, 0, last), (settings.last_sizes, last, end)):
         if (start := max(first, epoch)) < stop:
-            options |= dict(image_size=sides, zoom=zoom, anchor_size=settings.image_size, epoch=start, num_epochs=stop - start)
+            options |= dict(image_size=sides, anchor_size=settings.image_size, epoch=start, num_epochs=stop - start)
             yield from make_dataset(train, anchors, **options)
 
 
@@ -923,8 +931,7 @@ def _save_state(path, made_from, variables, history):
     rows = [",".join(history[0]), *(",".join("" if v is None else str(v) for v in row.values()) for row in history)]
     with _whole_file(path.with_name("history.csv")) as temporary:
         temporary.write_text("\n".join(rows) + "\n")
-    arrays = {str(i): np.asarray(variable) for i, variable in enumerate(variables)}
-    write_artifact(path, {**arrays, "history": json.dumps(history)}, made_from)
+    write_artifact(path, {"history": json.dumps(history)} | {str(i): np.asarray(v) for i, v in enumerate(variables)}, made_from)
 
 
 def _resume(path, made_from, variables):
@@ -973,9 +980,10 @@ def decode_predictions(y_pred, anchors):
 def iou_matrix(boxes, others):
     """(n, m) IoU of two sets of boxes (n, 4) and (m, 4)."""
     boxes, others = np.asarray(boxes), np.asarray(others)
-    low, high = np.maximum(boxes[:, None, :2], others[None, :, :2]), np.minimum(boxes[:, None, 2:], others[None, :, 2:])
-    overlap = np.prod(np.maximum(high - low, 0), axis=2)
-    union = _area(boxes)[:, None] + _area(others)[None] - overlap
+    (left, top, right, bottom), (lefts, tops, rights, bottoms) = boxes.T[:, :, None], others.T[:, None]
+    width, height = np.minimum(right, rights) - np.maximum(left, lefts), np.minimum(bottom, bottoms) - np.maximum(top, tops)
+    overlap = np.maximum(width, 0) * np.maximum(height, 0)
+    union = _area(boxes)[:, None] + _area(others) - overlap
     return np.divide(overlap, union, out=np.zeros_like(overlap), where=union > 0)
 
 

@@ -91,14 +91,14 @@ anchors = np.array(yolo.read_artifact(yolo.find_artifact(settings, "anchors.json
 #
 # Never the same picture twice. For every image of every epoch, `make_dataset` draws
 #
-# - **a part of the photo** (`zoom`): a window that holds the centre of one of its objects, from 40 % of the sides to the whole. Darknet always takes the whole photo, and so does the profile `full`;
+# - **a part of the photo** (`zoom`): in `tiny`, every second image is the whole photo, every other one a window that holds the centre of one of its objects, with 40 to 100 % of the photo's sides. Darknet always takes the whole photo, and so does the profile `full`;
 # - **borders**: each of the window's four moves by up to `jitter` of its side, inwards (objects grow) or outwards (beyond the photo is grey). Darknet moves them by up to 30 %, `tiny` by 15 %;
 # - **flip**: left and right exchanged, every second time;
 # - **colours**: hue shifted by up to .1 of the colour circle, saturation and exposure multiplied or divided by up to 1.5.
 #
 # The colours' numbers are those of Darknet's `yolov2-voc.cfg`. The boxes move with their pixels; one that keeps less than a quarter of its area inside is dropped, the others are clipped. And every ten steps, another **image side** is drawn, so that one set of weights learns objects at many scales (the paper's multi-scale training).
 #
-# **Parts first, whole photos last.** In the first 55 % of `tiny`, the images are small *parts* of photos (192 and 224 pixels), in the rest whole photos (256 to 320). A step on the small ones costs half as much, and since they are parts, the objects in them have about the size in pixels that they will have in the test. What a small image cannot show is an object that fills the whole photo; for that, the last epochs are there.
+# **Small images first, large ones last.** In the first 55 % of `tiny`, the images have 192 and 224 pixels, in the rest 256 to 320. A step on the small ones costs half as much, and in their parts of photos, small objects have the size in pixels that they will have in the test. What a small image cannot show is a large object at that size; for that, the last epochs are there.
 #
 # **The anchors keep their pixels.** When the side changes, what is an anchor of "a quarter of the image"? Darknet's anchors are grid units, that is, multiples of 32 pixels, at every side. That is the natural choice: a convolution sees pixels, not fractions, and the same pixels should ask for the same answer. Our anchors are fractions of an image of `image_size` pixels; at another side, `anchors_at` turns them into that side's fractions.
 #
@@ -359,7 +359,7 @@ history = yolo.train_detector(
 # - **training falls, validation rises**: memorising; more augmentation or more images are needed;
 # - **neither falls**: look at the batch figure above, then at the learning rate.
 #
-# In `tiny`, both curves bend where the whole photos begin (the dotted line). The validation images have been whole all the time, and what an object that fills the photo looks like is learned only now: the mAP jumps within a few epochs.
+# In `tiny`, both curves bend where the large images begin (the dotted line). The validation images have had 320 pixels all the time, and what a large object looks like at that size is learned only now: the mAP jumps within a few epochs.
 #
 # Right, the number that counts. It often still climbs while the loss looks flat: the loss is dominated by hundreds of background predictions per image, the mAP by the few that show an object.
 

@@ -85,10 +85,10 @@ def test_the_whole_script_on_next_to_nothing(ablation, small, splits, eager, tmp
 
     monkeypatch.setattr(ablation, "train_row", noted)
     path = tmp_path / "ablation.json"
-    whole = (yolo.yolo_loss, yolo._augmented, yolo.change_colours)
+    whole = (yolo.yolo_loss, yolo._augmented, yolo.recoloured)
     ablation.main(["--seeds", "1", "--epochs", "1", "--rows", "full", "series", "--file", str(path)], small)
     assert trained == [("full", 0), ("series", 0)]
-    assert whole == (yolo.yolo_loss, yolo._augmented, yolo.change_colours)
+    assert whole == (yolo.yolo_loss, yolo._augmented, yolo.recoloured)
     ablation.main(["--seeds", "2", "--epochs", "1", "--rows", "full", "--file", str(path)], small)
     assert trained[2:] == [("full", 1)]
 

@@ -13,6 +13,8 @@ from plain import plain
 
 import yolo_helpers as yolo
 
+import tensorflow as tf  # isort: skip
+
 SERIES_ANCHORS = np.array(
     [(0.08285376, 0.13705531), (0.20850361, 0.39420716), (0.80552421, 0.77665105), (0.42194719, 0.62385487)]
 )
@@ -251,8 +253,30 @@ def test_targets_of_whole_data_sets_are_the_plain_ones(folder):
 def test_images_are_opencvs_pixels_stretched(scene):
     annotations = scene(1)
     images, _ = next(iter(dataset(annotations, training=False)))
-    expected = cv2.resize(yolo.read_image(annotations[0].image_path), (96, 96)) / 255
-    assert np.abs(images[0] - expected).max() < 1.5 / 255
+    np.testing.assert_array_equal(images[0], cv2.resize(yolo.read_image(annotations[0].image_path), (96, 96)) / np.float32(255))
+
+
+def test_a_view_is_grey_beyond_the_photo_and_can_be_flipped():
+    photo = np.random.default_rng(0).integers(0, 256, (8, 12, 3)).astype(np.uint8)
+    image = yolo.view(photo, tf.constant([-1 / 3, 0.0, 1.0, 2.0]), 16).numpy()
+    np.testing.assert_array_equal(image[:8, 4:], photo)
+    assert (image[8:] == 128).all() and (image[:, :4] == 128).all()
+    np.testing.assert_array_equal(yolo.view(photo, tf.constant([-1 / 3, 0.0, 1.0, 2.0]), 16, flip=True), image[:, ::-1])
+    nearly, exactly = (tf.constant(window) for window in ([0.26, 0.26, 0.74, 0.76], [0.25, 0.25, 0.75, 0.75]))
+    np.testing.assert_array_equal(yolo.view(photo, nearly, 6), yolo.view(photo, exactly, 6))
+
+
+@pytest.mark.parametrize("colours", [(1, 0, 0), (-1, 0, 0), (0, 1, 0), (0, -1, 0), (0, 0, 1), (0, 0, -1), (0.5, -0.5, 0.5)])
+def test_colours_change_as_in_single_precision(colours):
+    """The tables' steps, and those of a hue in 256 levels, cost a few grey levels at most."""
+    image = np.random.default_rng(0).integers(0, 256, (64, 64, 3)).astype(np.uint8)
+    hue, saturation, exposure = cv2.split(cv2.cvtColor(image.astype(np.float32) / 255, cv2.COLOR_RGB2HSV))
+    hue, saturation = (hue + 36 * colours[0]) % 360, np.minimum(saturation * 1.5 ** colours[1], 1)
+    exposure = np.minimum(exposure * 1.5 ** colours[2], 1)
+    expected = 255 * cv2.cvtColor(np.float32(cv2.merge([hue, saturation, exposure])), cv2.COLOR_HSV2RGB)
+    difference = np.abs(yolo.recoloured(image, np.float32(colours)) - expected)
+    assert difference.max() < 12 and difference.mean() < 1.5
+    assert np.abs(expected - image).mean() > 10
 
 
 @pytest.mark.parametrize("zoom", [(1.0, 1.0), (0.4, 0.8)])

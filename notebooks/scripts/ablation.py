@@ -121,7 +121,7 @@ ROWS = {
     "passthrough": Row("no passthrough", network=without_passthrough),
     "multiscale": Row("no multi-scale", changes=middle_sides),
     # the classifier's crops keep their random place and flip, which are no function of their own
-    "augmentation": Row("no augmentation", replaced={"_augmented": not_augmented, "change_colours": lambda image, seed: image}),
+    "augmentation": Row("no augmentation", replaced={"_augmented": not_augmented, "recoloured": lambda image, colours: image}),
     "pretraining": Row("no pre-training", changes=lambda settings: {"pretrain_epochs": 0}),
     "warmup": Row("no warm-up", replaced={"yolo_loss": loss_without_warmup}),
     "series": Row("the series' loss", replaced={"yolo_loss": series_loss}),

@@ -65,8 +65,7 @@ def reference_anchors():
 
 def training_batches(anchors, sides):
     """An endless stream of batches as `train_detector` reads them, at the given sides in pixels."""
-    options = dict(image_size=sides, batch_size=SETTINGS.batch_size, jitter=SETTINGS.jitter, training=True, seed=0)
-    options["zoom"] = SETTINGS.zoom if sides == SETTINGS.train_sizes else (1.0, 1.0)
+    options = dict(image_size=sides, batch_size=SETTINGS.batch_size, jitter=SETTINGS.jitter, zoom=SETTINGS.zoom, training=True, seed=0)
     return iter(yolo.make_dataset(yolo.load_splits(SETTINGS.voc_dir).train, anchors, num_epochs=10**6, **options))
 
 
