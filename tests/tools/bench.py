@@ -63,6 +63,13 @@ def reference_anchors():
     return np.array(yolo.read_artifact(REFERENCE / "anchors.json")["anchors"], np.float32)
 
 
+def training_model(anchors):
+    """The network as `tiny` trains it after pre-training, with its first convolutions frozen."""
+    model = yolo.build_yolov2(None, len(anchors), width=SETTINGS.width)
+    yolo.quiet_start(model, SETTINGS.frozen)
+    return model
+
+
 def training_batches(anchors, sides):
     """An endless stream of batches as `train_detector` reads them, at the given sides in pixels."""
     options = dict(image_size=sides, batch_size=SETTINGS.batch_size, jitter=SETTINGS.jitter, zoom=SETTINGS.zoom, training=True, seed=0)
@@ -72,7 +79,7 @@ def training_batches(anchors, sides):
 def measure_input():
     """Steps per second with the real input over those with batches of the same sides in memory, in turns of 20 steps."""
     anchors = reference_anchors()
-    step = yolo.TrainStep(yolo.build_yolov2(None, len(anchors), width=SETTINGS.width), anchors, SETTINGS.optimizer)
+    step = yolo.TrainStep(training_model(anchors), anchors, SETTINGS.optimizer)
     kept = {}
 
     def seconds_of_steps(source, settle=4, count=20):
@@ -91,7 +98,7 @@ def measure_input():
         batches, times = training_batches(anchors, sides), []
         while not kept.keys() >= set(sides):  # also the warm-up
             seconds_of_steps(batches)
-        for _ in range(7):
+        for _ in range(5):
             chosen, real = seconds_of_steps(batches)
             times.append((real / 20, seconds_of_steps(kept[side] for side in chosen)[1] / 20))
         real, memory = np.array(times).T
@@ -102,11 +109,13 @@ def measure_input():
 
 
 def measure_generator():
-    """Images per second of `make_dataset` over those of notebook 02's plain generator, at 416 px."""
-    anchors, annotations = reference_anchors(), yolo.load_splits(SETTINGS.voc_dir).train[:96]
-    dataset = yolo.make_dataset(annotations, anchors, image_size=416, batch_size=16, training=False, seed=0)
+    """Images per second of `make_dataset` over those of notebook 02's plain generator, at 416 px, once it runs."""
+    anchors, annotations = reference_anchors(), yolo.load_splits(SETTINGS.voc_dir).train
+    options = dict(image_size=416, batch_size=16, training=False, seed=0, num_epochs=100)  # more than are read
+    batches = iter(yolo.make_dataset(annotations, anchors, **options))
     generator = plain("02_encoding", "SimpleBatchGenerator")(annotations, anchors, 416, 16)
-    fast, slow = turns(9, lambda: list(dataset), lambda: [generator[number] for number in range(len(generator))]).T
+    numbers = 4 * list(range(len(generator)))  # many, as between the turns some batches are prepared unmeasured
+    fast, slow = turns(5, lambda: [next(batches) for _ in numbers], lambda: [generator[number] for number in numbers], warm_up=1).T
     return [Row("images per second, `make_dataset` over notebook 02's plain generator", slow / fast, "at least 3")]
 
 
@@ -114,7 +123,7 @@ def measure_loss():
     """Seconds of the loss with its gradient in the raw outputs over those of a training step, at the side of validation."""
     anchors = tf.constant(reference_anchors())
     images, (y, true_boxes) = next(training_batches(anchors, SETTINGS.image_size))
-    model = yolo.build_yolov2(None, len(anchors), width=SETTINGS.width)
+    model = training_model(anchors)
     step, raw = yolo.TrainStep(model, anchors, SETTINGS.optimizer), tf.constant(model.predict_on_batch(images))
 
     @tf.function
@@ -197,7 +206,7 @@ def train_and_print_peak(count):
     """Train on `count` images for 400 / count epochs at the largest sides, with validation; the last word printed: peak bytes."""
     splits, anchors = yolo.load_splits(SETTINGS.voc_dir), reference_anchors()
     settings = replace(SETTINGS, epochs=400 // count, train_sizes=SETTINGS.last_sizes)
-    model = yolo.build_yolov2(None, len(anchors), width=settings.width)
+    model = training_model(anchors)
     with tempfile.TemporaryDirectory() as folder:
         yolo.train_detector(model, splits.train[:count], splits.validation[:16], anchors, settings, folder=folder)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
