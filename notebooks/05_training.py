@@ -98,7 +98,7 @@ anchors = np.array(yolo.read_artifact(yolo.find_artifact(settings, "anchors.json
 #
 # The colours' numbers are those of Darknet's `yolov2-voc.cfg`. The boxes move with their pixels; one that keeps less than a quarter of its area inside is dropped, the others are clipped. And every ten steps, another **image side** is drawn, so that one set of weights learns objects at many scales (the paper's multi-scale training).
 #
-# **Small images first, large ones last.** In the first 55 % of `tiny`, the images have 192 and 224 pixels, in the rest 256 to 320. A step on the small ones costs half as much, and in their parts of photos, small objects have the size in pixels that they will have in the test. What a small image cannot show is a large object at that size; for that, the last epochs are there.
+# **Small images first, large ones last.** In the first 55 % of `tiny`, the images have 192 and 224 pixels, in the rest 256 to 320. A step on the small ones costs a little more than half as much, and in their parts of photos, small objects have the size in pixels that they will have in the test. What a small image cannot show is a large object at that size; for that, the last epochs are there.
 #
 # **The anchors keep their pixels.** When the side changes, what is an anchor of "a quarter of the image"? Darknet's anchors are grid units, that is, multiples of 32 pixels, at every side. That is the natural choice: a convolution sees pixels, not fractions, and the same pixels should ask for the same answer. Our anchors are fractions of an image of `image_size` pixels; at another side, `anchors_at` turns them into that side's fractions.
 #
@@ -359,7 +359,7 @@ history = yolo.train_detector(
 # - **training falls, validation rises**: memorising; more augmentation or more images are needed;
 # - **neither falls**: look at the batch figure above, then at the learning rate.
 #
-# In `tiny`, both curves bend where the large images begin (the dotted line). The validation images have had 320 pixels all the time, and what a large object looks like at that size is learned only now: the mAP jumps within a few epochs.
+# In `tiny`, the images grow at the dotted line. The training loss jumps up for a moment, and the validation mAP climbs faster than before: the validation images have had 320 pixels all the time, and what a large object looks like at that size is learned only now.
 #
 # Right, the number that counts. It often still climbs while the loss looks flat: the loss is dominated by hundreds of background predictions per image, the mAP by the few that show an object.
 
@@ -414,7 +414,7 @@ Image(filename=yolo.ROOT / "data/reference/ablation.png")
 
 # %% [markdown]
 # - **The loss and batch norm** weigh most: with the series' loss, or without batch norm, half of the mAP is gone.
-# - **The first stage** gives .04, although the runs without it got 14 epochs of detection instead of 10, for the pixels that the crops would have cost. Anchors from k-means give as much over hand-picked ones, augmentation half as much.
+# - **The first stage** gives .04, although the runs without it got 14 epochs of detection instead of 10, for the pixels that the crops would have cost. Anchors from k-means give about as much over hand-picked ones, augmentation about half as much.
 # - **Passthrough, several sides and warm-up** are undecided. That does not say that they are useless. It says that 100 test images and two short runs cannot tell.
 #
 # Two seeds are few: by chance alone, one comparison in five would look decided. And longer runs may order the parts differently; augmentation, for one, should pay more the longer the network sees the same photos.
@@ -484,7 +484,7 @@ print("written:", ", ".join(sorted(p.name for p in Path(settings.artifacts).glob
 #
 # <details><summary>Solutions</summary>
 #
-# 1. Compare the two curves of validation mAP at the same number of minutes, not of epochs: the first stage takes about a fifth of the time. (Freeze nothing then: random filters should learn.) The fewer the images, the more it should help.
+# 1. Compare the two curves of validation mAP at the same number of minutes, not of epochs: the first stage takes about a sixth of the time. (Freeze nothing then: random filters should learn.) The fewer the images, the more it should help.
 # 2. Validation loss turns upwards while training loss falls faster than before: memorising.
 # 3. The loss jumps and, thanks to clipping, comes back; the mAP stays near zero for longer. Without clipping the loss may become NaN.
 # 4. Scaling a kernel before batch norm changes nothing in the output, so decay there acts as a learning-rate control; gamma is the real scale of a channel, and pulling it to zero would switch the channel off.
