@@ -61,7 +61,8 @@ class Settings:
     artifacts: Path
     width: float  # of the network's layers, 1 = the paper's
     train_sizes: tuple  # image sides in pixels that training chooses from
-    last_sizes: tuple  # those in the last 45 % of the epochs: small images first save time
+    small_share: float  # of the epochs, after which the sides are `last_sizes`: small images first save time
+    last_sizes: tuple
     zoom: tuple  # smallest and largest share of a photo's sides that a training image shows; from 1 on, the whole photo
     image_size: int  # image side in pixels for validation and test, at which the anchors' fractions hold
     batch_size: int
@@ -74,7 +75,7 @@ class Settings:
     jitter: float  # how far augmentation moves an image's borders; Darknet's .3, or less for short runs
     validate_every: int  # epochs
     patience: int  # epochs without a better validation mAP after which training stops
-    half_precision: bool  # float16 inside the network where there is a GPU: about twice as fast on a T4
+    half_precision: bool  # 16-bit numbers inside the detector while it learns, where they are faster: `use_half_precision`
     seed: int = 0
 
     def table(self):
@@ -83,12 +84,12 @@ class Settings:
 
 
 PROFILES = {
-    "tiny": dict(width=0.25, train_sizes=(192, 224), last_sizes=(256, 288, 320), zoom=(0.4, 1.6), image_size=320, batch_size=32,
-                 pretrain_epochs=15, crop_size=96, frozen=5, epochs=50, optimizer="muon", learning_rate=6e-3, jitter=0.15,
-                 validate_every=5, patience=50, half_precision=False),
-    "full": dict(width=1.0, train_sizes=(sides := tuple(range(320, 609, 32))), last_sizes=sides, zoom=(1.0, 1.0), image_size=416,
-                 batch_size=16, pretrain_epochs=0, crop_size=224, frozen=0, epochs=160, optimizer="sgd", learning_rate=1e-3,
-                 jitter=0.3, validate_every=1, patience=40, half_precision=True),
+    "tiny": dict(width=0.25, train_sizes=(192, 224), small_share=0.25, last_sizes=(256, 288, 320), zoom=(0.4, 1.6),
+                 image_size=352, batch_size=32, pretrain_epochs=15, crop_size=96, frozen=5, epochs=60, optimizer="muon",
+                 learning_rate=6e-3, jitter=0.15, validate_every=5, patience=60, half_precision=True),
+    "full": dict(width=1.0, train_sizes=(sides := tuple(range(320, 609, 32))), small_share=1.0, last_sizes=sides, zoom=(1.0, 1.0),
+                 image_size=416, batch_size=16, pretrain_epochs=0, crop_size=224, frozen=0, epochs=160, optimizer="sgd",
+                 learning_rate=1e-3, jitter=0.3, validate_every=1, patience=40, half_precision=True),
 }  # fmt: skip
 
 
@@ -113,8 +114,7 @@ def load_settings():
 
 
 def _short(path):
-    path = Path(path).resolve()
-    return path.relative_to(ROOT).as_posix() if path.is_relative_to(ROOT) else str(path)
+    return path.relative_to(ROOT).as_posix() if (path := Path(path).resolve()).is_relative_to(ROOT) else str(path)
 
 
 def fingerprint(annotations):
@@ -141,9 +141,8 @@ def find_artifact(settings, name, maker, data):
 
 def read_artifact(path):
     """Contents of a .json or .npz artifact as a dict; ValueError in one line when it cannot be read."""
-    path = Path(path)
     try:
-        if path.suffix == ".json":
+        if (path := Path(path)).suffix == ".json":
             content = json.loads(path.read_text())
         else:
             with np.load(path, allow_pickle=False) as arrays:
@@ -285,8 +284,7 @@ def kmeans_anchors(sizes, k, *, seed=0, restarts=5):
     A cluster that loses all its boxes starts again from the box that is served worst.
     Raises ValueError when there are fewer different sizes than anchors.
     """
-    sizes = np.asarray(sizes, float)
-    if len(distinct := np.unique(sizes, axis=0)) < k:
+    if len(distinct := np.unique(sizes := np.asarray(sizes, float), axis=0)) < k:
         raise ValueError(f"{k} anchors need as many different box sizes, there are {len(distinct)}: choose a smaller k")
     rng = np.random.default_rng(seed)
     runs = [_kmeans_run(sizes, distinct[rng.choice(len(distinct), k, replace=False)]) for _ in range(restarts)]
@@ -297,8 +295,7 @@ def kmeans_anchors(sizes, k, *, seed=0, restarts=5):
 def _kmeans_run(sizes, anchors, max_iterations=300):
     for _ in range(max_iterations):
         ious, previous = iou_wh(sizes, anchors), anchors
-        nearest = ious.argmax(axis=1)
-        counts = np.bincount(nearest, minlength=len(anchors))
+        counts = np.bincount(nearest := ious.argmax(axis=1), minlength=len(anchors))
         sums = np.stack([np.bincount(nearest, sizes[:, side], len(anchors)) for side in (0, 1)], axis=1)
         anchors, empty = sums / np.maximum(counts, 1)[:, None], np.flatnonzero(counts == 0)
         anchors[empty] = sizes[ious.max(axis=1).argsort(kind="stable")[: len(empty)]]
@@ -350,8 +347,7 @@ def check_images(annotations):
 
     Raises FileNotFoundError or ValueError.
     """
-    for annotation in annotations:
-        path = annotation.image_path
+    for path in (annotation.image_path for annotation in annotations):
         if not path.exists():
             raise FileNotFoundError(f"{path}: the photo is missing; add it or take {path.stem} out of the split list")
         content = path.read_bytes()
@@ -605,8 +601,8 @@ def build_yolov2(image_size=416, num_anchors=4, num_classes=20, width=1.0, passt
 
 def _darknet_layout(model, head):
     """(convolution, batch norm or None) of each layer in a Darknet file's order."""
-    pairs = [(model.get_layer(f"conv_{i}"), model.get_layer(f"norm_{i}")) for i in range(1, 23)]
-    return pairs + ([(model.get_layer("conv_23"), None)] if head else [])
+    numbers = range(1, 24 if head else 23)
+    return [(model.get_layer(f"conv_{i}"), model.get_layer(f"norm_{i}") if i < 23 else None) for i in numbers]
 
 
 def load_darknet_weights(model, path, head=True):
@@ -680,8 +676,7 @@ def yolo_loss(y_true, true_boxes, y_pred, anchors, warmup=False):
     batch, cells = tf.cast(tf.shape(y_pred)[0], tf.float32), _grid_cells(y_pred)
     grid_size = tf.cast(tf.shape(y_pred)[2:0:-1], tf.float32)
     anchors = tf.cast(anchors, tf.float32) * grid_size
-    responsible = y_true[..., 4]
-    xy, objectness = tf.sigmoid(y_pred[..., :2]), tf.sigmoid(y_pred[..., 4])
+    responsible, xy, objectness = y_true[..., 4], tf.sigmoid(y_pred[..., :2]), tf.sigmoid(y_pred[..., 4])
 
     # exp(20) is far beyond any image; without the limit one wild output makes the IoU inf / inf
     predicted = tf.stop_gradient(tf.concat([cells + xy, tf.exp(tf.minimum(y_pred[..., 2:4], 20.0)) * anchors], axis=-1))
@@ -734,8 +729,8 @@ def learning_rate_at(step, total_steps, peak, burn_in_share=0.05):
 def build_classifier(model, num_classes=20, seed=0):
     """The detector's first 18 convolutions (Darknet-19) with an averaging classifier on top, sharing the weights."""
     head = keras.layers.Dense(num_classes, name="classes", kernel_initializer=keras.initializers.GlorotUniform(seed=seed))
-    features = keras.layers.GlobalAveragePooling2D()(model.get_layer("leaky_18").output)
-    return keras.Model(model.input, head(features), name="classifier")
+    average = keras.layers.GlobalAveragePooling2D()
+    return keras.Model(model.input, head(average(model.get_layer("leaky_18").output)), name="classifier")
 
 
 def make_crop_dataset(annotations, *, image_size, batch_size, seed, num_epochs):
@@ -782,6 +777,19 @@ def quiet_start(model, frozen=0, objectness=-4.0):
     bias = model.get_layer("conv_23").bias.numpy().reshape(model.output_shape[3], -1)
     bias[:, 4] = objectness
     model.get_layer("conv_23").bias.assign(bias.ravel())
+
+
+def use_half_precision(model):
+    """Let the model's layers compute in 16-bit numbers where the device is faster with them. Returns the Keras policy's name.
+
+    float16 on a GPU, bfloat16 on a processor with AVX512-BF16 or AMX if oneDNN is on, else float32 as ever. Weights, batch norm's
+    moments and the raw output stay in single precision.
+    """
+    fast = os.environ["TF_ENABLE_ONEDNN_OPTS"] == "1" and any("_bf16" in f.read_text() for f in Path("/proc").glob("cpuinfo"))
+    policy = "mixed_float16" if tf.config.list_physical_devices("GPU") else "mixed_bfloat16" if fast else "float32"
+    for layer in model.layers[1:-1]:
+        layer.dtype_policy = keras.DTypePolicy(policy)
+    return policy
 
 
 class Muon(keras.optimizers.Adam):
@@ -872,6 +880,7 @@ def train_detector(model, train, validation, anchors, settings, *, folder, on_ep
     for half_written in folder.glob(".*-*"):  # by a run that was killed
         half_written.unlink()
     steps = math.ceil(len(train) / settings.batch_size)
+    print("precision inside the network:", use_half_precision(model) if settings.half_precision else "float32")
     step = TrainStep(model, anchors, settings.optimizer, anchor_size=settings.image_size)
     history = _resume(state_path, made_from, variables := [*model.variables, *step.optimizer.variables])
     batches = training_batches(train, anchors, settings, epoch=len(history), num_classes=model.output_shape[-1] - 5)
@@ -903,7 +912,7 @@ def train_detector(model, train, validation, anchors, settings, *, folder, on_ep
 def training_batches(train, anchors, settings, epoch=0, **options):
     """The batches of `make_dataset` from an epoch on, as the settings say; the sides are others at last."""
     options |= dict(training=True, batch_size=settings.batch_size, seed=settings.seed, jitter=settings.jitter, zoom=settings.zoom)
-    last, end = round(0.55 * settings.epochs), settings.epochs
+    last, end = round(settings.small_share * settings.epochs), settings.epochs
     for sides, first, stop in ((settings.train_sizes, 0, last), (settings.last_sizes, last, end)):
         if (start := max(first, epoch)) < stop:
             options |= dict(image_size=sides, anchor_size=settings.image_size, epoch=start, num_epochs=stop - start)
@@ -922,9 +931,8 @@ def _comparable(settings):
 
 def _not_finite(loss, number, train, settings):
     epoch, step = divmod(number, math.ceil(len(train) / (size := settings.batch_size)))
-    order = epoch_order(len(train), size, settings.seed, epoch).numpy()[step * size :][:size]
-    names = ", ".join(train[i].filename for i in order)
-    return f"the loss is {loss} at step {number + 1}; lower the learning rate or look at this batch: {names}"
+    text = ", ".join(train[i].filename for i in epoch_order(len(train), size, settings.seed, epoch).numpy()[step * size :][:size])
+    return f"the loss is {loss} at step {number + 1}; lower the learning rate or look at this batch: {text}"
 
 
 def _save_state(path, made_from, variables, history):
@@ -967,14 +975,14 @@ Detections = namedtuple("Detections", "boxes scores labels")
 # of one image, best first: boxes (n, 4) in its pixels (0 to width or height), scores (n,), labels (n,)
 
 
+@tf.function(reduce_retracing=True)
 def decode_predictions(y_pred, anchors):
     """Raw outputs (B, G, G, A, 5+C) as boxes (B, G, G, A, 4) in fractions, objectness and class probabilities."""
     y_pred = tf.cast(tf.convert_to_tensor(y_pred), tf.float32)
     grid_size = tf.cast(tf.shape(y_pred)[2:0:-1], tf.float32)
     centre = (_grid_cells(y_pred) + tf.sigmoid(y_pred[..., :2])) / grid_size
     half = tf.exp(tf.minimum(y_pred[..., 2:4], 20.0)) * tf.cast(anchors, tf.float32) / 2
-    boxes = tf.concat([centre - half, centre + half], axis=-1)
-    return Decoded(boxes, tf.sigmoid(y_pred[..., 4]), tf.nn.softmax(y_pred[..., 5:]))
+    return Decoded(tf.concat([centre - half, centre + half], axis=-1), tf.sigmoid(y_pred[..., 4]), tf.nn.softmax(y_pred[..., 5:]))
 
 
 def iou_matrix(boxes, others):
@@ -1073,9 +1081,8 @@ def _matches(annotation, found, label, image):
     # both in continuous pixels: fractions would round an IoU of exactly one half; the last box, of no size, overlaps nothing
     boxes = np.vstack([annotation.boxes[truth] - [1, 1, 0, 0], np.zeros(4)])
     ious, difficult = iou_matrix(np.asarray(found.boxes, float)[chosen], boxes), np.append(annotation.difficult[truth], False)
-    best = ious.argmax(axis=1)
-    columns = (np.asarray(found.scores, float)[chosen], ious.max(axis=1), best, difficult[best], np.full(len(best), image))
-    return np.stack(columns, axis=1)
+    scores, images = np.asarray(found.scores, float)[chosen], np.full(len(best := ious.argmax(axis=1)), image)
+    return np.stack([scores, ious.max(axis=1), best, difficult[best], images], axis=1)
 
 
 def _precision_recall(annotations, detections, label, iou_threshold):

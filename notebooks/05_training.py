@@ -98,7 +98,7 @@ anchors = np.array(yolo.read_artifact(yolo.find_artifact(settings, "anchors.json
 #
 # The colours' numbers are those of Darknet's `yolov2-voc.cfg`. The boxes move with their pixels; one that keeps less than a quarter of its area inside is dropped, the others are clipped. And every ten steps, another **image side** is drawn, so that one set of weights learns objects at many scales (the paper's multi-scale training).
 #
-# **Small images first, large ones last.** In the first 55 % of `tiny`, the images have 192 and 224 pixels, in the rest 256 to 320. A step on the small ones costs a little more than half as much, and in their parts of photos, small objects have the size in pixels that they will have in the test. What a small image cannot show is a large object at that size; for that, the last epochs are there.
+# **Small images first, large ones last.** In the first quarter of `tiny`, the images have 192 and 224 pixels, in the rest 256 to 320. A step on the small ones costs a little more than half as much, and is good enough to learn what a box is at all. Longer it should not be: with half of the epochs on small images, of which more fit into the same minutes, the boxes sat worse. Validated and tested is at 352: the parts of photos show objects larger than whole photos do, so the sizes in pixels that the network has learned fit a slightly larger image.
 #
 # **The anchors keep their pixels.** When the side changes, what is an anchor of "a quarter of the image"? Darknet's anchors are grid units, that is, multiples of 32 pixels, at every side. That is the natural choice: a convolution sees pixels, not fractions, and the same pixels should ask for the same answer. Our anchors are fractions of an image of `image_size` pixels; at another side, `anchors_at` turns them into that side's fractions.
 #
@@ -278,7 +278,13 @@ print("two steps of Muon by hand and by the optimizer give the same kernel")
 # %% [markdown]
 # ## One GPU, several, or none
 #
-# Without a GPU, everything below runs on the processor in single precision. With one, the profile `full` computes inside the network in **half precision** (float16), which is about twice as fast on a T4 and takes half the memory; the weights and the loss stay in single precision. Small gradients would vanish in float16, so `TrainStep` multiplies the loss by 128 and divides the gradients by it again, and leaves out a step in which they overflowed.
+# A network need not be computed with 32 bits. Where the device is faster with 16, `use_half_precision` lets the detector's layers compute with them, while the weights, batch norm's moments and the loss stay in single precision:
+#
+# - **float16** on a GPU: about twice as fast on a T4, half the memory. Its exponent has five bits, and small gradients would vanish. So `TrainStep` multiplies the loss by 128 and divides the gradients by it again, and leaves out a step in which they overflowed;
+# - **bfloat16** on a processor that multiplies such numbers itself (AVX512-BF16): as many bits for the exponent as single precision has, so nothing vanishes, and seven for the digits, so 1.00 is followed by 1.01. Noise of this size does not hurt learning. A step took two thirds of the time where we measured;
+# - **float32** elsewhere, and whenever oneDNN is off, as it is when the outputs of this notebook are compared.
+#
+# The crops of stage one are so small that half precision would not pay; it begins with stage two.
 #
 # With several GPUs in this machine, each holds a copy of the network and takes its share of every batch. Three things must be right, so that the result is that of one GPU with the whole batch:
 #
@@ -290,10 +296,8 @@ print("two steps of Muon by hand and by the optimizer give the same kernel")
 
 # %%
 gpus = tf.config.list_physical_devices("GPU")
-if gpus and settings.half_precision:
-    keras.mixed_precision.set_global_policy("mixed_float16")
 strategy = tf.distribute.MirroredStrategy() if len(gpus) > 1 else tf.distribute.get_strategy()
-print("devices that share each batch:", strategy.num_replicas_in_sync, " precision:", keras.mixed_precision.global_policy().name)
+print("devices that share each batch:", strategy.num_replicas_in_sync)
 
 # %% [markdown]
 # ## Stage one: learn what things look like
@@ -359,7 +363,7 @@ history = yolo.train_detector(
 # - **training falls, validation rises**: memorising; more augmentation or more images are needed;
 # - **neither falls**: look at the batch figure above, then at the learning rate.
 #
-# In `tiny`, the images grow at the dotted line. The training loss jumps up for a moment, and the validation mAP climbs faster than before: the validation images have had 320 pixels all the time, and what a large object looks like at that size is learned only now.
+# In `tiny`, the images grow at the dotted line. The training loss jumps up for a moment, and the validation mAP climbs faster than before: the validation images have had 352 pixels all the time, and what a large object looks like at that size is learned only now.
 #
 # Right, the number that counts. It often still climbs while the loss looks flat: the loss is dominated by hundreds of background predictions per image, the mAP by the few that show an object.
 
@@ -379,7 +383,7 @@ right.text(0.97, 0.06, f"kept: epoch {epochs[best]}, mAP {scores[best]:.2f}", tr
 right.set(xlabel="epoch", ylabel="mAP@.5", title="The validation mAP climbs, and chooses", ylim=(0, max(0.1, 1.15 * max(scores))))
 for axis in (left, right):
     if settings.last_sizes != settings.train_sizes:
-        axis.axvline(round(0.55 * settings.epochs) + 0.5, color="#888888", lw=1, ls=":")
+        axis.axvline(round(settings.small_share * settings.epochs) + 0.5, color="#888888", lw=1, ls=":")
     axis.spines[["top", "right"]].set_visible(False)
 plt.show()
 
@@ -405,7 +409,7 @@ plt.show()
 # %% [markdown]
 # ## What does each part give?
 #
-# The recipe has many parts. [ablation.py](scripts/ablation.py) takes them out one at a time and trains again, on the same budget of pixels and from the same seeds: the paper's table of improvements, read backwards. A whole training takes six minutes, so these are short ones, 10 epochs instead of 50, each from two seeds. A dot is one training, a bar the mean of the two. Grey means *undecided*: the difference from the full recipe is no larger than the spread of the seeds.
+# The recipe has many parts. [ablation.py](scripts/ablation.py) takes them out one at a time and trains again, on the same budget of pixels and from the same seeds: the paper's table of improvements, read backwards. A whole training takes six minutes, so these are short ones of 10 epochs, each from two seeds. They were made in single precision, when 55 % of the epochs had small images. A dot is one training, a bar the mean of the two. Grey means *undecided*: the difference from the full recipe is no larger than the spread of the seeds.
 
 # %%
 from IPython.display import Image

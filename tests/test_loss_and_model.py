@@ -328,3 +328,56 @@ def test_frozen_layers_stay_as_they_are_with_their_moving_moments():
     step.run(images, np.stack([y, y]), np.stack([true_boxes, true_boxes]), 0.01, False)
     still = {v.path.split("/")[0] for v in model.variables if np.array_equal(v.numpy(), before[v.path])}
     assert still == {"conv_1", "conv_2", "norm_1", "norm_2"}
+
+
+# ------------------------------------------------------------------------------------------------
+# Half precision
+
+
+def device(monkeypatch, kind):
+    """Let this machine look as if it were faster with numbers of this kind."""
+    gpus = ["a GPU"] if kind == "float16" else []
+    monkeypatch.setattr(tf.config, "list_physical_devices", lambda of=None: gpus)
+    monkeypatch.setenv("TF_ENABLE_ONEDNN_OPTS", "0" if kind == "float32" else "1")
+    monkeypatch.setattr(yolo.Path, "read_text", lambda path: "flags : avx512f avx512_bf16")
+
+
+def one_step(images=None):
+    """One step of a new network in the precision of the device: the network, its loss, and how far each weight moved."""
+    model = randomise(yolo.build_yolov2(None, 4, width=0.125))
+    policy = yolo.use_half_precision(model)
+    anchors, _, y, true_boxes, _ = random_case(0, 2, 2, images=16)
+    before = [v.numpy() for v in model.trainable_variables]
+    step = yolo.TrainStep(model, anchors, weight_decay=0.0)
+    images = np.random.default_rng(0).random((16, 64, 64, 3), np.float32) if images is None else images
+    loss = float(step.run(images, y, true_boxes, 1e-2, False))
+    moved = np.concatenate([np.ravel(v.numpy() - old) for v, old in zip(model.trainable_variables, before, strict=True)])
+    return model, policy, loss, moved
+
+
+# noise through random weights is the worst case: at every kink of the network, rounding may turn a gradient; bfloat16's 8 bits more often
+@pytest.mark.parametrize(("kind", "agreement"), [("float16", 0.9), ("bfloat16", 0.6)])
+def test_half_precision_takes_a_similar_step_with_weights_in_single_precision(monkeypatch, kind, agreement):
+    device(monkeypatch, "float32")
+    _, policy, loss, moved = one_step()
+    assert policy == "float32"
+    device(monkeypatch, kind)
+    model, policy, half_loss, half_moved = one_step()
+    assert policy == f"mixed_{kind}"
+    assert {v.dtype for v in model.variables} == {"float32"} and model.output.dtype == "float32"
+    assert model.get_layer("conv_1").compute_dtype == kind
+    assert loss == pytest.approx(half_loss, rel=0.01) and loss != half_loss
+    assert moved @ half_moved > agreement * np.linalg.norm(moved) * np.linalg.norm(half_moved)
+
+
+def test_a_float16_step_that_overflows_is_left_out(monkeypatch):
+    device(monkeypatch, "float16")
+    assert not one_step(images=np.full((16, 64, 64, 3), 1e6, np.float32))[3].any()
+
+
+@pytest.mark.parametrize(("onednn", "flags"), [("0", "avx512_bf16"), ("1", "avx512f avx2")])
+def test_no_bfloat16_without_onednn_or_without_its_instructions(monkeypatch, onednn, flags):
+    device(monkeypatch, "bfloat16")
+    monkeypatch.setenv("TF_ENABLE_ONEDNN_OPTS", onednn)
+    monkeypatch.setattr(yolo.Path, "read_text", lambda path: flags)
+    assert yolo.use_half_precision(yolo.build_yolov2(None, 4, width=0.125)) == "float32"

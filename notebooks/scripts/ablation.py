@@ -138,7 +138,7 @@ def pixels(settings, train):
     objects, images = (sum(int((~a.difficult).sum()) for a in train), math.ceil(len(train) / settings.batch_size))
     crops = settings.pretrain_epochs * math.ceil(objects / 32) * 32 * settings.crop_size**2
     first, last = (float(np.mean(np.square(sides))) for sides in (settings.train_sizes, settings.last_sizes))
-    return crops, images * settings.batch_size * (0.55 * first + 0.45 * last)
+    return crops, images * settings.batch_size * (settings.small_share * first + (1 - settings.small_share) * last)
 
 
 def settings_of(row, settings, train, seed=0):
