@@ -98,7 +98,7 @@ anchors = np.array(yolo.read_artifact(yolo.find_artifact(settings, "anchors.json
 #
 # The colours' numbers are those of Darknet's `yolov2-voc.cfg`. The boxes move with their pixels; one that keeps less than a quarter of its area inside is dropped, the others are clipped. And every ten steps, another **image side** is drawn, so that one set of weights learns objects at many scales (the paper's multi-scale training).
 #
-# **Small images first, large ones last.** In the first quarter of `tiny`, the images have 192 and 224 pixels, in the rest 256 to 320. A step on the small ones costs a little more than half as much, and is good enough to learn what a box is at all. Longer it should not be: with half of the epochs on small images, of which more fit into the same minutes, the boxes sat worse. Validated and tested is at 352: the parts of photos show objects larger than whole photos do, so the sizes in pixels that the network has learned fit a slightly larger image.
+# **Small images first, large ones last.** In the first quarter of `tiny`, the images have 192 and 224 pixels, in the rest 256 to 320. A step on the small ones costs a little more than half as much, and is good enough to learn what a box is at all. With small images for 55 % of the epochs, the validation loss came out slightly higher in the same minutes (one run each). Validated and tested is at 352: the same weights did a little better there than at 320, perhaps because the parts of photos show objects larger than whole photos do.
 #
 # **The anchors keep their pixels.** When the side changes, what is an anchor of "a quarter of the image"? Darknet's anchors are grid units, that is, multiples of 32 pixels, at every side. That is the natural choice: a convolution sees pixels, not fractions, and the same pixels should ask for the same answer. Our anchors are fractions of an image of `image_size` pixels; at another side, `anchors_at` turns them into that side's fractions.
 #
@@ -281,7 +281,7 @@ print("two steps of Muon by hand and by the optimizer give the same kernel")
 # A network need not be computed with 32 bits. Where the device is faster with 16, `use_half_precision` lets the detector's layers compute with them, while the weights, batch norm's moments and the loss stay in single precision:
 #
 # - **float16** on a GPU: about twice as fast on a T4, half the memory. Its exponent has five bits, and small gradients would vanish. So `TrainStep` multiplies the loss by 128 and divides the gradients by it again, and leaves out a step in which they overflowed;
-# - **bfloat16** on a processor that multiplies such numbers itself (AVX512-BF16): as many bits for the exponent as single precision has, so nothing vanishes, and seven for the digits, so 1.00 is followed by 1.01. Noise of this size does not hurt learning. A step took two thirds of the time where we measured;
+# - **bfloat16** on a processor that multiplies such numbers itself (AVX512-BF16): as many bits for the exponent as single precision has, so nothing vanishes, and seven for the digits, so 1.00 is followed by 1.01. We saw no harm in it. A step took two thirds of the time where we measured;
 # - **float32** elsewhere, and whenever oneDNN is off, as it is when the outputs of this notebook are compared.
 #
 # The crops of stage one are so small that half precision would not pay; it begins with stage two.

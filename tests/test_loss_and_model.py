@@ -355,7 +355,7 @@ def one_step(images=None):
     return model, policy, loss, moved
 
 
-# noise through random weights is the worst case: at every kink of the network, rounding may turn a gradient; bfloat16's 8 bits more often
+# noise through random weights is a hard case: at every kink of the network, rounding may turn a gradient, bfloat16's more often
 @pytest.mark.parametrize(("kind", "agreement"), [("float16", 0.9), ("bfloat16", 0.6)])
 def test_half_precision_takes_a_similar_step_with_weights_in_single_precision(monkeypatch, kind, agreement):
     device(monkeypatch, "float32")
