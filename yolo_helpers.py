@@ -60,6 +60,7 @@ class Settings:
     voc_dir: Path
     artifacts: Path
     width: float  # of the network's layers, 1 = the paper's
+    passthrough: str  # order of the passthrough's channels, see `Passthrough`: Darknet's own, or the one that learns sooner
     train_sizes: tuple  # image sides in pixels that training chooses from
     small_share: float  # of the epochs, after which the sides are `last_sizes`: small images first save time
     last_sizes: tuple
@@ -72,10 +73,11 @@ class Settings:
     epochs: int
     optimizer: str  # of `TrainStep`
     learning_rate: float  # the highest of the schedule
+    coordinate_scale: float  # weight of place and size in the loss; Darknet's 1, or more for short runs
     jitter: float  # how far augmentation moves an image's borders; Darknet's .3, or less for short runs
     validate_every: int  # epochs
     patience: int  # epochs without a better validation mAP after which training stops
-    half_precision: bool  # 16-bit numbers inside the detector while it learns, where they are faster: `use_half_precision`
+    half_precision: bool = True  # 16-bit numbers inside the detector while it learns, where they are faster: `use_half_precision`
     seed: int = 0
 
     def table(self):
@@ -84,12 +86,12 @@ class Settings:
 
 
 PROFILES = {
-    "tiny": dict(width=0.25, train_sizes=(192, 224), small_share=0.25, last_sizes=(256, 288, 320), zoom=(0.4, 1.6),
-                 image_size=352, batch_size=32, pretrain_epochs=15, crop_size=96, frozen=5, epochs=60, optimizer="muon",
-                 learning_rate=6e-3, jitter=0.15, validate_every=5, patience=60, half_precision=True),
-    "full": dict(width=1.0, train_sizes=(sides := tuple(range(320, 609, 32))), small_share=1.0, last_sizes=sides, zoom=(1.0, 1.0),
-                 image_size=416, batch_size=16, pretrain_epochs=0, crop_size=224, frozen=0, epochs=160, optimizer="sgd",
-                 learning_rate=1e-3, jitter=0.3, validate_every=1, patience=40, half_precision=True),
+    "tiny": dict(width=0.25, passthrough="space_to_depth", train_sizes=(192, 224), small_share=0.25, last_sizes=(256, 288, 320),
+                 zoom=(0.4, 1.6), image_size=352, batch_size=32, pretrain_epochs=15, crop_size=96, frozen=5, epochs=84,
+                 optimizer="muon", learning_rate=6e-3, coordinate_scale=4.0, jitter=0.15, validate_every=7, patience=84),
+    "full": dict(width=1.0, passthrough="darknet", train_sizes=(sides := tuple(range(320, 609, 32))), small_share=1.0,
+                 last_sizes=sides, zoom=(1.0, 1.0), image_size=416, batch_size=16, pretrain_epochs=0, crop_size=224, frozen=0,
+                 epochs=160, optimizer="sgd", learning_rate=1e-3, coordinate_scale=1, jitter=0.3, validate_every=1, patience=40),
 }  # fmt: skip
 
 
@@ -105,10 +107,10 @@ def load_settings():
     if not (voc_dir / "Annotations").is_dir():
         raise ValueError(f"VOC_DIR={_short(voc_dir)}: no folder Annotations there; give a folder like VOCdevkit/VOC2012")
     numbers = dict(PROFILES[profile])
-    if epochs := os.environ.get("YOLO_EPOCHS"):
-        if not epochs.isdigit() or int(epochs) < 1:
-            raise ValueError(f"YOLO_EPOCHS={epochs}: give a whole number from 1")
-        numbers |= {"epochs": int(epochs), "pretrain_epochs": min(numbers["pretrain_epochs"], int(epochs))}
+    epochs = os.environ.get("YOLO_EPOCHS") or str(numbers["epochs"])
+    if not epochs.isdigit() or int(epochs) < 1:
+        raise ValueError(f"YOLO_EPOCHS={epochs}: give a whole number from 1")
+    numbers |= {"epochs": int(epochs), "pretrain_epochs": min(numbers["pretrain_epochs"], int(epochs))}
     artifacts = Path(os.environ.get("YOLO_ARTIFACTS") or ROOT / "data/artifacts").resolve()
     return Settings(profile=profile, voc_dir=voc_dir.resolve(), artifacts=artifacts, **numbers)
 
@@ -189,9 +191,8 @@ def read_annotation(path, classes=CLASSES):
     Only <object> elements directly below the root count (a person's <part> boxes do not); missing
     optional elements mean 0. Raises ValueError with one line (file, cause, cure).
     """
-    path = Path(path)
     try:
-        root = defusedxml.ElementTree.parse(path, forbid_dtd=True).getroot()
+        root = defusedxml.ElementTree.parse(path := Path(path), forbid_dtd=True).getroot()
     except (defusedxml.DefusedXmlException, defusedxml.ElementTree.ParseError, ValueError, LookupError) as error:
         danger = isinstance(error, defusedxml.DefusedXmlException) and "declares entities or a document type; do not use it"
         raise ValueError(f"{path}: {danger or f'not well-formed XML ({error}); export it again'}") from error
@@ -307,6 +308,10 @@ def _kmeans_run(sizes, anchors, max_iterations=300):
 # ------------------------------------------------------------------------------------------------
 # 2 Encoding and the input pipeline
 
+# tf.data's tuning thread sleeps for up to a minute, and a dataset that has come to its end waits for it: none then
+_UNTUNED = tf.data.Options()
+_UNTUNED.autotune.enabled = False
+
 
 def encode_boxes(boxes, labels, anchors, grid_size, num_classes=20):
     """What the network should answer for one image, as two float32 tensors in grid units.
@@ -322,7 +327,10 @@ def encode_boxes(boxes, labels, anchors, grid_size, num_classes=20):
     sizes = boxes[:, 2:] - boxes[:, :2]
     grid_boxes = tf.concat([(boxes[:, :2] + boxes[:, 2:]) / 2 * cells, sizes * cells], axis=1)
     column_row = tf.minimum(tf.cast(grid_boxes[:, :2], tf.int32), grid_size - 1)
-    slots = tf.stack([column_row[:, 1], column_row[:, 0], _best_anchor(sizes, anchors)], axis=1)
+    overlap = tf.reduce_prod(tf.minimum(sizes[:, None], anchors), axis=2)
+    union = tf.reduce_prod(sizes, axis=1)[:, None] + tf.reduce_prod(anchors, axis=1) - overlap
+    best_anchor = tf.argmax(overlap / union, axis=1, output_type=tf.int32)
+    slots = tf.stack([column_row[:, 1], column_row[:, 0], best_anchor], axis=1)
     rows = tf.concat([grid_boxes, tf.ones_like(grid_boxes[:, :1]), tf.one_hot(labels, num_classes)], axis=1)
     # a slot that a later box takes again is dropped here: scattering has no defined order
     same = tf.reduce_all(slots[:, None] == slots[None], axis=2)
@@ -336,12 +344,6 @@ def encode_boxes(boxes, labels, anchors, grid_size, num_classes=20):
     return y, tf.reshape(true_boxes, (1, 1, 1, MAX_BOXES, 4))
 
 
-def _best_anchor(sizes, anchors):
-    overlap = tf.reduce_prod(tf.minimum(sizes[:, None], anchors), axis=2)
-    areas = sizes[:, None, 0] * sizes[:, None, 1] + anchors[:, 0] * anchors[:, 1]
-    return tf.argmax(overlap / (areas - overlap), axis=1, output_type=tf.int32)
-
-
 def check_images(annotations):
     """Find missing, empty and cut-off photos before hours of training do: one line that names the first.
 
@@ -350,8 +352,7 @@ def check_images(annotations):
     for path in (annotation.image_path for annotation in annotations):
         if not path.exists():
             raise FileNotFoundError(f"{path}: the photo is missing; add it or take {path.stem} out of the split list")
-        content = path.read_bytes()
-        whole = content[:2] == b"\xff\xd8" and content[-2:] == b"\xff\xd9" and len(content) >= 64
+        whole = (content := path.read_bytes())[:2] == b"\xff\xd8" and content[-2:] == b"\xff\xd9" and len(content) >= 64
         try:  # a whole JPEG ends with its end marker; anything else is decoded to be sure
             whole or tf.io.decode_jpeg(content, channels=3)
         except tf.errors.OpError:
@@ -373,13 +374,11 @@ def make_dataset(annotations, anchors, *, image_size, batch_size, training, seed
     """
     check_images(annotations)
     paths = tf.constant([str(annotation.image_path) for annotation in annotations])
-    boxes, labels = _padded_boxes(annotations)
+    boxes, labels = _true_boxes(annotations)
     sides = tf.constant(np.atleast_1d(image_size), tf.int32)
 
     def example(epoch, place, index):
-        keep = labels[index] >= 0
-        true, classes = tf.boolean_mask(boxes[index], keep), tf.boolean_mask(labels[index], keep)
-        photo = decode_photo(paths[index])
+        photo, true, classes = decode_photo(paths[index]), boxes[index], labels[index]
         tens = (epoch * math.ceil(len(annotations) / batch_size) + place // batch_size) // 10
         side = sides[tf.random.stateless_uniform((), tf.stack([seed + 1, tens]), maxval=len(sides), dtype=tf.int32)]
         if training:
@@ -391,9 +390,9 @@ def make_dataset(annotations, anchors, *, image_size, batch_size, training, seed
         return tf.cast(image, tf.float32) / 255, (y, true_boxes)
 
     epochs = tf.data.Dataset.range(epoch, epoch + num_epochs)
-    places = epochs.flat_map(lambda e: _epoch_places(e, len(annotations), batch_size, seed, training)).shard(workers, worker)
-    examples = places.map(example, num_parallel_calls=os.cpu_count())
-    return examples.batch(batch_size // workers, drop_remainder=training).prefetch(2)
+    places = epochs.flat_map(lambda e: _places(e, len(annotations), batch_size, seed, training))
+    examples = places.shard(workers, worker).map(example, num_parallel_calls=os.cpu_count())
+    return examples.batch(batch_size // workers, drop_remainder=training).prefetch(2).with_options(_UNTUNED)
 
 
 def anchors_at(anchors, anchor_size, side):
@@ -407,19 +406,15 @@ def epoch_order(count, batch_size, seed, epoch):
     return tf.gather(order, tf.range(math.ceil(count / batch_size) * batch_size) % count)
 
 
-def _epoch_places(epoch, count, batch_size, seed, training):
+def _places(epoch, count, batch_size, seed, training):
     order = epoch_order(count, batch_size, seed, epoch) if training else tf.range(count, dtype=tf.int64)
     return tf.data.Dataset.from_tensor_slices(order).enumerate().map(lambda place, index: (epoch, place, index))
 
 
-def _padded_boxes(annotations):
-    """All images' boxes (N, most, 4) and labels (N, most), -1 where there is none: tensors that `map` can look into."""
-    kept = [(box_fractions(a)[~a.difficult], a.labels[~a.difficult]) for a in annotations]
-    most = max(1, max(len(labels) for _, labels in kept))
-    boxes, labels = np.zeros((len(kept), most, 4), np.float32), np.full((len(kept), most), -1, np.int32)
-    for i, (box, label) in enumerate(kept):
-        boxes[i, : len(label)], labels[i, : len(label)] = box, label
-    return tf.constant(boxes), tf.constant(labels)
+def _true_boxes(annotations):
+    """All images' boxes (N, any, 4) and labels (N, any) but the difficult ones: ragged tensors that `map` can look into."""
+    kept = [(box_fractions(a)[~a.difficult], a.labels[~a.difficult].astype(np.int32)) for a in annotations]
+    return tuple(tf.RaggedTensor.from_row_lengths(np.concatenate(rows), [*map(len, rows)]) for rows in zip(*kept, strict=True))
 
 
 def decode_photo(path):
@@ -432,7 +427,7 @@ def view(photo, window, side, flip=False, colours=(0.0, 0.0, 0.0)):
 
     By OpenCV, as in `detect`: TensorFlow's own operations need five times as long. colours: see `recoloured`.
     """
-    return tf.ensure_shape(tf.numpy_function(_view, [photo, window, side, flip, colours], tf.uint8, stateful=False), (None, None, 3))
+    return tf.ensure_shape(tf.numpy_function(_view, [photo, window, side, flip, colours], tf.uint8, False), (None, None, 3))
 
 
 def _view(photo, window, side, flip, colours):
@@ -535,10 +530,21 @@ class FusedBatchNormalization(keras.layers.BatchNormalization):
     On several devices the moments are those of the whole batch, not of each device's share.
     """
 
+    folded = False  # by `fold_into`: only a bias is left
+
     def __init__(self, **options):
         super().__init__(**{**options, "autocast": False})  # single precision inside a half-precision network too
 
+    def fold_into(self, convolution):
+        """Freeze both, and put the factor into the kernel before it: TensorFlow runs what is left as one operation."""
+        scale = self.gamma * tf.math.rsqrt(self.moving_variance + self.epsilon)
+        convolution.kernel.assign(convolution.kernel * scale)
+        self.set_weights([one := tf.ones_like(scale), self.beta - self.moving_mean * scale, 0 * one, one - self.epsilon])
+        convolution.trainable, self.trainable, self.folded = False, False, True
+
     def call(self, x, training=False, mask=None):
+        if self.folded:
+            return tf.nn.bias_add(x, tf.cast(self.beta, x.dtype))
         if not (training and self.trainable):
             scale = self.gamma * tf.math.rsqrt(self.moving_variance + self.epsilon)
             return x * tf.cast(scale, x.dtype) + tf.cast(self.beta - self.moving_mean * scale, x.dtype)
@@ -599,12 +605,6 @@ def build_yolov2(image_size=416, num_anchors=4, num_classes=20, width=1.0, passt
     return keras.Model(inputs, GridReshape(num_anchors, name="raw_output", dtype="float32")(x), name="yolov2")
 
 
-def _darknet_layout(model, head):
-    """(convolution, batch norm or None) of each layer in a Darknet file's order."""
-    numbers = range(1, 24 if head else 23)
-    return [(model.get_layer(f"conv_{i}"), model.get_layer(f"norm_{i}") if i < 23 else None) for i in numbers]
-
-
 def load_darknet_weights(model, path, head=True):
     """Read a Darknet .weights file into the model; returns the header (major, minor, revision, seen).
 
@@ -620,7 +620,8 @@ def load_darknet_weights(model, path, head=True):
     seen = int(np.frombuffer(content[12:start].ljust(start - 12, b"\0"), "<u8" if wide else "<i4")[0])
     floats = np.frombuffer(content[start : start + (len(content) - start) // 4 * 4], "<f4")
 
-    layout = _darknet_layout(model, head)
+    # in a file's order
+    layout = [(model.get_layer(f"conv_{i}"), model.get_layer(f"norm_{i}") if i < 23 else None) for i in range(1, 23 + head)]
     needed = sum(layer.count_params() for pair in layout for layer in pair if layer is not None)
     if len(floats) < needed or (head and (len(floats) > needed or (len(content) - start) % 4)):
         problem = f"too {'short' if len(floats) < needed else 'long'}: {len(floats):,} floats, the model needs {needed:,}"
@@ -653,8 +654,7 @@ def load_weights(model, path):
     made_from = (content := read_artifact(path)).pop("made_from")
     if {v.path: tuple(v.shape) for v in model.variables} != {name: array.shape for name, array in content.items()}:
         raise ValueError(f"{_short(path)}: weights of another model; run notebook 05_training for this one")
-    for variable in model.variables:
-        variable.assign(content[variable.path].astype(np.float32))
+    model.set_weights([content[v.path].astype(np.float32) for v in model.weights])
     return made_from
 
 
@@ -664,7 +664,7 @@ def load_weights(model, path):
 LossTerms = namedtuple("LossTerms", "xy wh objectness no_objectness classes warmup")
 
 
-def yolo_loss(y_true, true_boxes, y_pred, anchors, warmup=False):
+def yolo_loss(y_true, true_boxes, y_pred, anchors, warmup=False, coordinate_scale=1.0):
     """YOLOv2's loss as `LossTerms` of scalars, whose sum is the loss per image (sum over the batch / batch size).
 
     y_true (B, G, G, A, 5+C), true_boxes (B, 1, 1, 1, 50, 4): from `encode_boxes`; y_pred: raw outputs.
@@ -685,7 +685,7 @@ def yolo_loss(y_true, true_boxes, y_pred, anchors, warmup=False):
     background = (1 - responsible) * tf.cast(best_iou <= 0.6, tf.float32)
 
     true_wh = tf.where(responsible[..., None] > 0, y_true[..., 2:4], anchors)  # log(1) = 0 where there is no object
-    scale = responsible * (2 - y_true[..., 2] * y_true[..., 3] / tf.reduce_prod(grid_size))
+    scale = coordinate_scale * responsible * (2 - y_true[..., 2] * y_true[..., 3] / tf.reduce_prod(grid_size))
     pull = tf.reduce_sum((0.5 - xy) ** 2 + y_pred[..., 2:4] ** 2, axis=-1)
     terms = LossTerms(
         xy=0.5 * scale * tf.reduce_sum((y_true[..., :2] - cells - xy) ** 2, axis=-1),
@@ -738,22 +738,22 @@ def make_crop_dataset(annotations, *, image_size, batch_size, seed, num_epochs):
 
     A crop is a square around the object, 1 to 2.2 times its longer side, shifted a little.
     """
-    boxes, labels = _padded_boxes(annotations)
-    objects = tf.where(labels >= 0)  # (n, 2): number of the image, number of the box in it
+    boxes, labels = _true_boxes(annotations)
     paths = tf.constant([str(annotation.image_path) for annotation in annotations])
 
     def example(epoch, place, index):
-        photo = decode_photo(paths[objects[index, 0]])
+        photo = decode_photo(paths[boxes.value_rowids()[index]])
         scale, dx, dy, flip, *colours = tf.unstack(tf.random.stateless_uniform((7,), tf.stack([seed + 2, epoch * 10**6 + place])))
-        box, size = tf.gather_nd(boxes, objects[index]), tf.cast(tf.shape(photo)[1::-1], tf.float32)
+        box, size = boxes.values[index], tf.cast(tf.shape(photo)[1::-1], tf.float32)
         side = tf.reduce_max((box[2:] - box[:2]) * size) * (1 + 1.2 * scale)
         centre = (box[:2] + box[2:]) / 2 + 0.1 * (tf.stack([dx, dy]) - 0.5) * side / size
         window = tf.concat([centre - side / size / 2, centre + side / size / 2], axis=0)
         crop = view(photo, window, image_size, flip < 0.5, 2 * tf.stack(colours) - 1)
-        return tf.cast(crop, tf.float32) / 255, tf.gather_nd(labels, objects[index])
+        return tf.cast(crop, tf.float32) / 255, labels.values[index]
 
-    dataset = tf.data.Dataset.range(num_epochs).flat_map(lambda e: _epoch_places(e, len(objects), batch_size, seed, True))
-    return dataset.map(example, num_parallel_calls=os.cpu_count()).batch(batch_size, drop_remainder=True).prefetch(2)
+    dataset = tf.data.Dataset.range(num_epochs).flat_map(lambda e: _places(e, len(labels.values), batch_size, seed, True))
+    batches = dataset.map(example, num_parallel_calls=os.cpu_count()).batch(batch_size, drop_remainder=True)
+    return batches.prefetch(2).with_options(_UNTUNED)
 
 
 def pretrain(model, annotations, settings):
@@ -772,8 +772,8 @@ def quiet_start(model, frozen=0, objectness=-4.0):
     Else the first steps only push hundreds of objectnesses down, and shake what pre-training has learned (Lin et al. 2017).
     The first `frozen` convolutions, with their batch norms, learn no more: edges and colours are known, a step is cheaper.
     """
-    for name in (f"{kind}_{i}" for kind in ("conv", "norm") for i in range(1, frozen + 1)):
-        model.get_layer(name).trainable = False
+    for i in range(1, frozen + 1):
+        model.get_layer(f"norm_{i}").fold_into(model.get_layer(f"conv_{i}"))
     bias = model.get_layer("conv_23").bias.numpy().reshape(model.output_shape[3], -1)
     bias[:, 4] = objectness
     model.get_layer("conv_23").bias.assign(bias.ravel())
@@ -799,26 +799,28 @@ class Muon(keras.optimizers.Adam):
     by Liu et al. (arXiv 2502.16982), to the usual size of Adam's steps. Keras' own leaves convolutions to Adam.
     """
 
+    product_dtype = "float32"  # of the products of matrices; Jordan's are in bfloat16
+
     def update_step(self, gradient, variable, learning_rate):
         momentum = self._momentums[self._get_variable_index(variable)]
         if len(variable.shape) != 4 or "conv_23" in momentum.path:
             return super().update_step(gradient, variable, learning_rate)
         self.assign(momentum, 0.95 * momentum + gradient)
-        direction = orthogonalised(tf.reshape(gradient + 0.95 * momentum, (-1, variable.shape[-1])))
+        direction = orthogonalised(tf.reshape(gradient + 0.95 * momentum, (-1, variable.shape[-1])), self.product_dtype)
         self.assign_sub(variable, learning_rate * 0.2 * max(direction.shape) ** 0.5 * tf.reshape(direction, variable.shape))
 
 
-def orthogonalised(matrix, steps=5):
-    """The matrix (n, m) with all its singular values brought close to 1, by Newton and Schulz's iteration.
+def orthogonalised(matrix, dtype="float32", steps=5):
+    """The matrix (n, m) with all its singular values brought close to 1, by Newton and Schulz's iteration, computed in dtype.
 
     A polynomial of the matrix's square pulls the values towards 1 (Jordan's coefficients: most end between .7 and 1.2).
     """
-    tall, matrix = matrix.shape[0] > matrix.shape[1], tf.math.divide_no_nan(matrix, tf.norm(matrix))
-    square, factor = tf.matmul(matrix, matrix, transpose_a=tall, transpose_b=not tall), (one := tf.eye(min(matrix.shape)))
+    tall, matrix = matrix.shape[0] > matrix.shape[1], tf.cast(tf.math.divide_no_nan(matrix, tf.norm(matrix)), dtype)
+    square, factor = tf.matmul(matrix, matrix, tall, not tall), (one := tf.eye(min(matrix.shape), dtype=dtype))
     for _ in range(steps):  # multiplied up in the square: less work than with the whole matrix
         polynomial = 3.4445 * one - 4.7750 * square + 2.0315 * square @ square
         factor, square = polynomial @ factor, polynomial @ square @ polynomial
-    return matrix @ factor if tall else factor @ matrix
+    return tf.cast(matrix @ factor if tall else factor @ matrix, tf.float32)
 
 
 class TrainStep:
@@ -831,13 +833,14 @@ class TrainStep:
     (of one machine's part of it, if there are several), and gives the same update as one device would with all of it.
     """
 
-    def __init__(self, model, anchors, optimizer="sgd", weight_decay=5e-4, clip_norm=20.0, anchor_size=None):
+    def __init__(self, model, anchors, optimizer="sgd", anchor_size=None, coordinate_scale=1.0, weight_decay=5e-4, clip_norm=20):
         self.model, self.anchors, self.anchor_size, self.strategy = model, anchors, anchor_size, model.distribute_strategy
-        self.weight_decay, self.clip_norm = weight_decay, clip_norm
+        self.weight_decay, self.clip_norm, self.coordinate_scale = weight_decay, clip_norm, coordinate_scale
         with self.strategy.scope():
             self.optimizer = dict(sgd=keras.optimizers.SGD(momentum=0.9), adam=keras.optimizers.Adam(), muon=Muon())[optimizer]
             self.optimizer.build(model.trainable_variables)
-        self.loss_scale = 128.0 if model.get_layer("conv_1").compute_dtype == "float16" else 1.0
+            self.optimizer.product_dtype = "bfloat16" if (dtype := model.layers[-2].compute_dtype) == "bfloat16" else "float32"
+        self.loss_scale = 128.0 if dtype == "float16" else 1.0
         specs = [tf.TensorSpec((None,) * n + (last,)) for n, last in ((3, 3), (4, model.output_shape[-1]), (5, 4))]
         self.run = tf.function(self._run, input_signature=[*specs, tf.TensorSpec(()), tf.TensorSpec((), tf.bool)])
 
@@ -853,7 +856,7 @@ class TrainStep:
         images, y, true_boxes = (t[replica.replica_id_in_sync_group % here :: here] for t in (images, y, true_boxes))
         with tf.GradientTape() as tape:
             anchors = anchors_at(self.anchors, self.anchor_size, tf.shape(images)[1])
-            terms = yolo_loss(y, true_boxes, self.model(images, training=True), anchors, warmup)
+            terms = yolo_loss(y, true_boxes, self.model(images, training=True), anchors, warmup, self.coordinate_scale)
             loss = tf.add_n(list(terms)) / everywhere
             scaled_loss = self.loss_scale * loss
         gradients = replica.all_reduce("sum", tape.gradient(scaled_loss, variables))
@@ -865,7 +868,7 @@ class TrainStep:
         return loss
 
 
-def train_detector(model, train, validation, anchors, settings, *, folder, on_epoch=None):
+def train_detector(model, train, validation, anchors, settings, *, folder, on_epoch=lambda model, row: None):
     """Train with augmentation, several sides and the schedule; returns the history, one dict an epoch.
 
     The weights of the best validation mAP are kept in folder/yolov2_weights.npz and are in the model at the end; after
@@ -881,7 +884,7 @@ def train_detector(model, train, validation, anchors, settings, *, folder, on_ep
         half_written.unlink()
     steps = math.ceil(len(train) / settings.batch_size)
     print("precision inside the network:", use_half_precision(model) if settings.half_precision else "float32")
-    step = TrainStep(model, anchors, settings.optimizer, anchor_size=settings.image_size)
+    step = TrainStep(model, anchors, settings.optimizer, settings.image_size, settings.coordinate_scale)
     history = _resume(state_path, made_from, variables := [*model.variables, *step.optimizer.variables])
     batches = training_batches(train, anchors, settings, epoch=len(history), num_classes=model.output_shape[-1] - 5)
     while len(history) < settings.epochs and _epochs_since_best(history) < settings.patience:
@@ -902,8 +905,7 @@ def train_detector(model, train, validation, anchors, settings, *, folder, on_ep
         _save_state(state_path, made_from, variables, history)
         print(f"epoch {epoch + 1:3d}/{settings.epochs}  {time.perf_counter() - start:4.0f} s  " + "  ".join(
             f"{key.replace('_', ' ')} {row[key]:.3f}" for key in list(row)[2:] if row[key] is not None), flush=True)  # fmt: skip
-        if on_epoch:
-            on_epoch(model, row)
+        on_epoch(model, row)
     load_weights(model, weights_path)
     state_path.unlink(missing_ok=True)
     return history
@@ -912,10 +914,10 @@ def train_detector(model, train, validation, anchors, settings, *, folder, on_ep
 def training_batches(train, anchors, settings, epoch=0, **options):
     """The batches of `make_dataset` from an epoch on, as the settings say; the sides are others at last."""
     options |= dict(training=True, batch_size=settings.batch_size, seed=settings.seed, jitter=settings.jitter, zoom=settings.zoom)
-    last, end = round(settings.small_share * settings.epochs), settings.epochs
-    for sides, first, stop in ((settings.train_sizes, 0, last), (settings.last_sizes, last, end)):
-        if (start := max(first, epoch)) < stop:
-            options |= dict(image_size=sides, anchor_size=settings.image_size, epoch=start, num_epochs=stop - start)
+    last = round(settings.small_share * settings.epochs)
+    for sides, first, stop in ((settings.train_sizes, epoch, last), (settings.last_sizes, max(last, epoch), settings.epochs)):
+        if first < stop:
+            options |= dict(image_size=sides, anchor_size=settings.image_size, epoch=first, num_epochs=stop - first)
             yield from make_dataset(train, anchors, **options)
 
 
@@ -961,7 +963,7 @@ def validate(model, annotations, anchors, settings):
     total, detections = 0.0, []
     for images, (y, true_boxes) in make_dataset(annotations, anchors, training=False, seed=0, **options):
         raw = model.predict_on_batch(images)[: len(images)]  # of several devices each answers the whole batch
-        total += float(sum(yolo_loss(y, true_boxes, raw, anchors))) * len(raw)
+        total += float(sum(yolo_loss(y, true_boxes, raw, anchors, coordinate_scale=settings.coordinate_scale))) * len(raw)
         sizes = [(a.width, a.height) for a in annotations[len(detections) : len(detections) + len(raw)]]
         detections += detections_from_output(raw, anchors, sizes, score_threshold=0.005, iou_threshold=0.45)
     return total / len(annotations), evaluate_detections(annotations, detections)

@@ -480,9 +480,8 @@ plt.show()
 # and below. That is harmless in the middle; at the lower border (red), 64 of the values come from the *top* of the photo.
 
 # %% [markdown]
-# **When does it matter?** Only with Darknet's pretrained weights. `conv_22` learns whatever order it is given, so a
-# network trained from scratch may use either. With weights that were trained in the other order, half of the fine features
-# arrive in the wrong place:
+# **When does it matter?** With Darknet's pretrained weights it matters most. `conv_22` has learned one order; given the
+# other, half of the fine features arrive in the wrong place:
 
 # %%
 other = yolo.build_yolov2(160, width=0.25, passthrough="space_to_depth")
@@ -495,6 +494,10 @@ assert change > 0.05
 # > **Where the series goes wrong.** It loads Darknet's weights into a network with `tf.nn.space_to_depth`. Nothing
 # > complains, as the shapes fit; the fine features are scrambled, and fine-tuning has to repair them.
 # > `build_yolov2` uses Darknet's order by default.
+#
+# A network trained from scratch may use either order, and `conv_22` learns whatever it is given. But where in its cell an
+# object lies can be read from the four fine pixels of that cell, and only `space_to_depth` delivers all of them. So the
+# profile `tiny`, which starts from random weights, uses `space_to_depth`; `full`, made for Darknet's weights, Darknet's order.
 
 # %% [markdown]
 # ## What is in a Darknet weights file?

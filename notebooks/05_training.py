@@ -310,7 +310,8 @@ print("devices that share each batch:", strategy.num_replicas_in_sync)
 
 # %% tags=["nbval-ignore-output", "live"]
 with strategy.scope():
-    model = yolo.build_yolov2(None, num_anchors=len(anchors), width=settings.width, seed=settings.seed)
+    options = dict(width=settings.width, passthrough=settings.passthrough, seed=settings.seed)
+    model = yolo.build_yolov2(None, num_anchors=len(anchors), **options)
     if settings.pretrain_epochs:
         accuracy = yolo.pretrain(model, splits.train, settings)
         print(f"\naccuracy on the crops after {settings.pretrain_epochs} epochs: {accuracy[-1]:.0%} (guessing: 5 %)")
@@ -320,7 +321,9 @@ with strategy.scope():
 #
 # A fresh head says "objectness one half" everywhere: hundreds of false alarms in each image. The first hundred steps would do little but push them down, with gradients so large that they shake loose what the first stage has learned. So we start the biases of the objectness at -4: "nothing here, two per cent" (the trick is Lin et al.'s, from RetinaNet; Darknet, which trains for days, does without).
 #
-# For the same reason `tiny` **freezes** the first five convolutions: they know edges, colours and textures from the first stage, their maps are the largest, and a step without their gradients takes a fifth less time.
+# For the same reason `tiny` **freezes** the first five convolutions: they know edges, colours and textures from the first stage, their maps are the largest, and a step without their gradients takes a fifth less time. A batch norm that no longer changes is a factor and a summand for each channel. The factor goes into the kernel before it (part 6 shows how), and TensorFlow then runs convolution, bias and leaky ReLU as one operation: another fifth to a quarter.
+#
+# **Place counts more** than in Darknet. The loss's terms for place and size are small beside those for class and objectness, and in a short training they are learned last: with Darknet's weight of 1, the centre inside its cell is hardly better than a guess of the middle. `tiny` gives them the weight 4 (Darknet's name for this number is `coord_scale`), in training and validation alike. The loss that notebook 04 proves to be Darknet's has 1, and so has `full`.
 
 # %%
 quiet = yolo.build_yolov2(96, num_anchors=len(anchors), width=0.125, seed=1)
@@ -439,11 +442,11 @@ def unplug(model, row):
     raise Unplugged
 
 
-def toy_training(folder, on_epoch=None):
+def toy_training(folder, **options):
     """Train a very small network for three epochs on the first images; returns its weights."""
     toy = dataclasses.replace(settings, train_sizes=(64, 96), last_sizes=(64, 96), image_size=96, batch_size=4, epochs=3, pretrain_epochs=0, validate_every=1)
     model = yolo.build_yolov2(None, num_anchors=len(anchors), width=0.125, seed=2)
-    yolo.train_detector(model, splits.train[:12], splits.validation[:4], anchors, toy, folder=folder, on_epoch=on_epoch)
+    yolo.train_detector(model, splits.train[:12], splits.validation[:4], anchors, toy, folder=folder, **options)
     return [variable.numpy() for variable in model.variables]
 
 

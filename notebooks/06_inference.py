@@ -76,7 +76,7 @@ print(settings.table())
 splits = yolo.load_splits(settings.voc_dir)
 data = yolo.fingerprint(splits.train)
 anchors = np.array(yolo.read_artifact(yolo.find_artifact(settings, "anchors.json", "01_anchor_clustering", data))["anchors"])
-model = yolo.build_yolov2(None, num_anchors=len(anchors), width=settings.width)
+model = yolo.build_yolov2(None, num_anchors=len(anchors), width=settings.width, passthrough=settings.passthrough)
 weights_made_from = yolo.load_weights(model, yolo.find_artifact(settings, "yolov2_weights.npz", "05_training", data))
 test = splits.test
 print(f"{len(test)} test images ({splits.test_name}) with {sum(len(a.labels) for a in test)} objects")
@@ -510,7 +510,7 @@ print(f"batch norms: {norms[0]}, folded {norms[1]}; raw outputs of {len(photos)}
 
 # %%
 multiplications, values = 0, 0
-for layer in yolo.build_yolov2(416, num_anchors=len(anchors), width=settings.width).layers:
+for layer in yolo.build_yolov2(416, num_anchors=len(anchors), width=settings.width, passthrough=settings.passthrough).layers:
     if layer.name.startswith("conv_"):
         rows, columns, filters = layer.output.shape[1:]
         multiplications += rows * columns * layer.kernel.shape.num_elements()
@@ -522,7 +522,7 @@ print(f"maps between the layers: {5 * values / 1e6:.0f} million values written a
 # %% [markdown]
 # What counts is **memory**. Layer by layer, a block goes over its map five times: the convolution writes it, batch norm reads and writes it, leaky ReLU reads and writes it. TensorFlow can run convolution, *bias* and leaky ReLU as one operation that writes the map once, but not with a batch norm in between. So folding pays most where maps are large and convolutions small, that is in narrow networks and first layers. `make bench` measures it, on a CPU with oneDNN: a fifth to a third faster at a quarter of the width, some 5 % at full width. Where the convolutions themselves are slow, as without oneDNN, there is nothing to be seen.
 #
-# Fold last, and only for inference: the folded network can no longer be trained as before, because the statistics are gone.
+# Fold only what no longer learns: a folded layer cannot be trained as before, because the statistics are gone. For the whole network that means last, for inference. `quiet_start` does it in part 5 to the first layers, which are frozen from then on.
 
 # %% [markdown]
 # ## Best and worst

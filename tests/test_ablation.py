@@ -53,7 +53,10 @@ def anchors(splits):
     return yolo.kmeans_anchors(yolo.box_sizes(splits.train), 4)[0]
 
 
-ROWS = ["full", "anchors", "norm", "passthrough", "multiscale", "augmentation", "pretraining", "warmup", "series"]
+ROWS = [
+    *("full", "anchors", "norm", "passthrough", "order", "multiscale"),
+    *("augmentation", "pretraining", "warmup", "scale", "series"),
+]
 
 
 def test_these_are_all_rows(ablation):
@@ -172,6 +175,10 @@ def test_all_rows_have_the_same_pixels(ablation):
         assert settings.patience == settings.epochs
     assert len(ablation.settings_of(ablation.ROWS["multiscale"], tiny, voc).train_sizes) == 1
     assert ablation.settings_of(ablation.ROWS["pretraining"], tiny, voc).epochs > tiny.epochs
+    assert ablation.settings_of(ablation.ROWS["scale"], tiny, voc).coordinate_scale == 1 != tiny.coordinate_scale
+    settings = [ablation.settings_of(ablation.ROWS[name], tiny, voc) for name in ("full", "order")]
+    models = [ablation.build(ablation.ROWS["order"], its, np.ones((4, 2))) for its in settings]
+    assert [model.get_layer("passthrough").order for model in models] == ["space_to_depth", "darknet"]
 
 
 def test_networks_lack_their_part_and_nothing_else(ablation, small, anchors):

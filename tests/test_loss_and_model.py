@@ -269,6 +269,24 @@ def test_terms_of_a_perfect_prediction_vanish():
     assert sum(float(term) for term in terms) < 1e-4
 
 
+def test_the_coordinate_scale_weighs_place_and_size_alone():
+    anchors, _, y, true_boxes, raw = random_case(0, 4, 3, images=2)
+    plain_terms, weighed = (yolo.yolo_loss(y, true_boxes, raw, anchors, True, scale) for scale in (1.0, 5.0))
+    for name in yolo.LossTerms._fields:
+        factor = 5 if name in ("xy", "wh") else 1
+        assert float(getattr(plain_terms, name)) > 0
+        np.testing.assert_allclose(getattr(weighed, name), factor * getattr(plain_terms, name), rtol=1e-6)
+
+
+def test_the_step_learns_with_its_coordinate_scale():
+    anchors, _, y, true_boxes, _ = random_case(0, 2, 2, images=2)
+    images, model = np.random.default_rng(0).random((2, 64, 64, 3), np.float32), yolo.build_yolov2(64, width=0.125)
+    raw = model(images, training=True)
+    wanted = float(sum(yolo.yolo_loss(y, true_boxes, raw, anchors, coordinate_scale=7.0)))
+    step = yolo.TrainStep(model, anchors, coordinate_scale=7.0)
+    assert float(step.run(images, y, true_boxes, 0.0, False)) == pytest.approx(wanted)
+
+
 def test_the_step_clips_decays_kernels_only_and_stops_at_nothing_infinite():
     model = yolo.build_yolov2(64, width=0.125)
     anchors, _, y, true_boxes, _ = random_case(0, 2, 2, images=2)
@@ -294,6 +312,15 @@ def test_orthogonalising_evens_out_the_singular_values_and_keeps_the_directions(
     turned = u.T @ found @ vt.T
     np.testing.assert_allclose(turned, np.diag(np.diag(turned)), atol=1e-4)
     assert 0.5 < np.diag(turned).min() and np.diag(turned).max() < 1.3
+
+
+def test_orthogonalising_in_bfloat16_goes_nearly_the_same_way_and_no_direction_is_lost():
+    matrix = tf.constant(np.random.default_rng(0).normal(size=(256, 32)), tf.float32)
+    found, exact = yolo.orthogonalised(matrix, "bfloat16").numpy(), yolo.orthogonalised(matrix).numpy()
+    assert found.dtype == np.float32 and not np.array_equal(found, exact)
+    assert (found * exact).sum() > 0.99 * np.linalg.norm(found) * np.linalg.norm(exact)
+    values = np.linalg.svd(found, compute_uv=False)
+    assert 0.5 < values.min() and values.max() < 1.4
 
 
 def test_orthogonalising_nothing_gives_nothing():
@@ -328,6 +355,20 @@ def test_frozen_layers_stay_as_they_are_with_their_moving_moments():
     step.run(images, np.stack([y, y]), np.stack([true_boxes, true_boxes]), 0.01, False)
     still = {v.path.split("/")[0] for v in model.variables if np.array_equal(v.numpy(), before[v.path])}
     assert still == {"conv_1", "conv_2", "norm_1", "norm_2"}
+
+
+def test_freezing_folds_batch_norms_and_the_outputs_stay_also_in_a_network_that_is_not_folded():
+    model, other = randomise(yolo.build_yolov2(64, 2, width=0.125)), yolo.build_yolov2(64, 2, width=0.125, seed=9)
+    images = np.random.default_rng(0).random((2, 64, 64, 3), np.float32)
+    yolo.quiet_start(model)  # sets the head's biases
+    before = model(images).numpy()
+    yolo.quiet_start(model, frozen=3)
+    assert [model.get_layer(f"norm_{i}").folded for i in range(1, 5)] == [True] * 3 + [False]
+    np.testing.assert_allclose(model(images), before, atol=1e-5 * np.abs(before).max())
+    yolo.quiet_start(model, frozen=3)  # folding twice changes nothing more
+    np.testing.assert_allclose(model(images), before, atol=1e-5 * np.abs(before).max())
+    other.set_weights(model.get_weights())
+    np.testing.assert_allclose(other(images), before, atol=1e-5 * np.abs(before).max())
 
 
 # ------------------------------------------------------------------------------------------------

@@ -58,6 +58,9 @@ class Bias(keras.layers.Layer):
     def call(self, x, training=False, mask=None):  # clone_model calls it as it called the one before
         return tf.nn.bias_add(x, self.beta)
 
+    def fold_into(self, convolution):
+        convolution.trainable = self.trainable = False  # there is no factor that could go into the kernel
+
 
 def without_batch_norm(model):
     def clone(layer):
@@ -87,11 +90,11 @@ def not_augmented(photo, boxes, side, seed, jitter, zoom, least_visible=0.25):
 darknet_loss = yolo.yolo_loss  # held here, before a row replaces it in the module
 
 
-def loss_without_warmup(y_true, true_boxes, y_pred, anchors, warmup=False):
-    return darknet_loss(y_true, true_boxes, y_pred, anchors, warmup=False)
+def loss_without_warmup(y_true, true_boxes, y_pred, anchors, warmup=False, coordinate_scale=1.0):
+    return darknet_loss(y_true, true_boxes, y_pred, anchors, False, coordinate_scale)
 
 
-def series_loss(y_true, true_boxes, y_pred, anchors, warmup=False):
+def series_loss(y_true, true_boxes, y_pred, anchors, warmup=False, coordinate_scale=1.0):
     """The loss of the series' code, as `LossTerms` per image. What differs from `yolo_loss` is marked."""
     y_true, y_pred = (tf.cast(tf.convert_to_tensor(t), tf.float32) for t in (y_true, y_pred))
     responsible, batch = y_true[..., 4], tf.cast(tf.shape(y_pred)[0], tf.float32)
@@ -119,11 +122,13 @@ ROWS = {
     "anchors": Row("hand-picked anchors", anchors=HAND_PICKED),
     "norm": Row("no batch norm", network=without_batch_norm),
     "passthrough": Row("no passthrough", network=without_passthrough),
+    "order": Row("Darknet's passthrough order", changes=lambda settings: {"passthrough": "darknet"}),
     "multiscale": Row("no multi-scale", changes=middle_sides),
     # the classifier's crops keep their random place and flip, which are no function of their own
     "augmentation": Row("no augmentation", replaced={"_augmented": not_augmented, "recoloured": lambda image, colours: image}),
     "pretraining": Row("no pre-training", changes=lambda settings: {"pretrain_epochs": 0}),
     "warmup": Row("no warm-up", replaced={"yolo_loss": loss_without_warmup}),
+    "scale": Row("coordinate scale 1", changes=lambda settings: {"coordinate_scale": 1.0}),
     "series": Row("the series' loss", replaced={"yolo_loss": series_loss}),
 }
 
@@ -151,7 +156,8 @@ def settings_of(row, settings, train, seed=0):
 
 
 def build(row, settings, anchors):
-    return row.network(yolo.build_yolov2(None, len(anchors), width=settings.width, seed=settings.seed))
+    options = dict(width=settings.width, passthrough=settings.passthrough, seed=settings.seed)
+    return row.network(yolo.build_yolov2(None, len(anchors), **options))
 
 
 def train_row(name, seed, settings, splits):

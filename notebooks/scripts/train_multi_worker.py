@@ -54,7 +54,7 @@ def place_in_cluster(text):
 def starting_model(strategy, settings, num_anchors, start=None):
     """The model, with its variables on all devices: with random weights and a quiet start, or with those of the file `start`."""
     with strategy.scope():
-        model = yolo.build_yolov2(None, num_anchors, width=settings.width, seed=settings.seed)
+        model = yolo.build_yolov2(None, num_anchors, width=settings.width, passthrough=settings.passthrough, seed=settings.seed)
     yolo.quiet_start(model)
     if start and Path(start).suffix == ".npz":
         yolo.load_weights(model, start)
@@ -74,7 +74,7 @@ def train(model, annotations, anchors, settings, worker=0, workers=1):
         raise ValueError(f"a batch of {settings.batch_size} cannot be shared evenly by {devices} devices; choose a multiple")
     options = dict(num_classes=model.output_shape[-1] - 5, worker=worker, workers=workers)
     dataset = yolo.training_batches(annotations, anchors, settings, **options)
-    step, losses = yolo.TrainStep(model, anchors, settings.optimizer, anchor_size=settings.image_size), []
+    step, losses = yolo.TrainStep(model, anchors, settings.optimizer, settings.image_size, settings.coordinate_scale), []
     steps = math.ceil(len(annotations) / settings.batch_size)
     for epoch in range(settings.epochs):
         start = time.perf_counter()

@@ -65,7 +65,7 @@ def reference_anchors():
 
 def training_model(anchors):
     """The network as `tiny` trains it after pre-training: its first convolutions frozen, in half precision where that is faster."""
-    model = yolo.build_yolov2(None, len(anchors), width=SETTINGS.width)
+    model = yolo.build_yolov2(None, len(anchors), width=SETTINGS.width, passthrough=SETTINGS.passthrough)
     yolo.quiet_start(model, SETTINGS.frozen)
     yolo.use_half_precision(model)
     return model
@@ -180,7 +180,7 @@ def opencv_network(model, side, width):
 def measure_suppression():
     """Seconds of decoding and suppression of a batch of 16 over those of its forward pass, at two score thresholds."""
     anchors, annotations = reference_anchors(), yolo.load_splits(SETTINGS.voc_dir).test[:16]
-    model = yolo.build_yolov2(None, len(anchors), width=SETTINGS.width)
+    model = yolo.build_yolov2(None, len(anchors), width=SETTINGS.width, passthrough=SETTINGS.passthrough)
     try:
         yolo.load_weights(model, REFERENCE / "yolov2_weights.npz")
     except ValueError as error:
