@@ -548,14 +548,15 @@ class FusedBatchNormalization(keras.layers.BatchNormalization):
         if not (training and self.trainable):
             scale = self.gamma * tf.math.rsqrt(self.moving_variance + self.epsilon)
             return x * tf.cast(scale, x.dtype) + tf.cast(self.beta - self.moving_mean * scale, x.dtype)
-        replica = tf.distribute.get_replica_context()
+        # with few channels, oneDNN's bfloat16 takes many times as long as single precision
+        replica, dtype, x = tf.distribute.get_replica_context(), x.dtype, tf.cast(x, tf.float32 if x.shape[-1] % 16 else x.dtype)
         if replica and replica.num_replicas_in_sync > 1:
             x, mean, variance = self._normalised_together(x, replica)
         else:
             x, mean, variance = tf.compat.v1.nn.fused_batch_norm(x, self.gamma, self.beta, epsilon=self.epsilon)
         for moving, value in ((self.moving_mean, mean), (self.moving_variance, variance)):
             moving.assign(moving * self.momentum + value * (1 - self.momentum))
-        return x
+        return tf.cast(x, dtype)
 
     def _normalised_together(self, x, replica):
         single = tf.cast(x, tf.float32)
@@ -670,6 +671,7 @@ def yolo_loss(y_true, true_boxes, y_pred, anchors, warmup=False, coordinate_scal
     y_true (B, G, G, A, 5+C), true_boxes (B, 1, 1, 1, 50, 4): from `encode_boxes`; y_pred: raw outputs.
     The gradient in y_pred is that of Darknet's region layer: coordinate scale 2 - w h, object scale 5 towards
     the IoU (a constant for the gradient), no-object scale 1 unless the best IoU exceeds .6, softmax cross entropy.
+    coordinate_scale multiplies the terms of place and size (`coord_scale` in Darknet's cfg files, 1 in yolov2-voc.cfg).
     warmup=True (Darknet: the first 12,800 images) pulls every other prediction to its cell's centre and anchor.
     """
     y_true, true_boxes, y_pred = (tf.cast(tf.convert_to_tensor(t), tf.float32) for t in (y_true, true_boxes, y_pred))
@@ -770,7 +772,8 @@ def quiet_start(model, frozen=0, objectness=-4.0):
     """Set the head's objectness biases, so that training begins with "nothing anywhere" instead of 1/2 everywhere.
 
     Else the first steps only push hundreds of objectnesses down, and shake what pre-training has learned (Lin et al. 2017).
-    The first `frozen` convolutions, with their batch norms, learn no more: edges and colours are known, a step is cheaper.
+    The first `frozen` convolutions learn no more, their batch norms are folded into them: edges and colours are known, a step
+    is cheaper.
     """
     for i in range(1, frozen + 1):
         model.get_layer(f"norm_{i}").fold_into(model.get_layer(f"conv_{i}"))
@@ -827,7 +830,7 @@ class TrainStep:
     """One update: loss, gradient clipped to `clip_norm`, weight decay on kernels, then SGD with momentum, Adam or Muon.
 
     Darknet's weight decay goes through the momentum, so it is added to the gradient (Keras' own is decoupled).
-    anchor_size: as for `make_dataset`.
+    anchor_size: as for `make_dataset`; coordinate_scale: as for `yolo_loss`.
     A half-precision model's loss is scaled up, so that small gradients do not vanish, and a step that overflows is left out.
     A model built in a `tf.distribute` strategy's scope is trained with it: each device takes its share of the batch
     (of one machine's part of it, if there are several), and gives the same update as one device would with all of it.

@@ -179,7 +179,7 @@ for share in (0.0, 0.025, 0.05, 0.5, 0.95):
 # 3. **weight decay**: 0.0005 times the weight is added to the gradient, for convolution kernels only, never for biases or batch norm;
 # 4. **momentum**: a velocity keeps nine tenths of itself and gains the new step; the weight moves by the velocity.
 #
-# That is the recipe of the profile `full`. `tiny`, with a few hundred steps in all, replaces the fourth by Muon; we come to it below.
+# That is the recipe of the profile `full`. `tiny`, with a thousand steps in all, replaces the fourth by Muon; we come to it below.
 
 # %%
 def clip_plain(gradients, limit):
@@ -224,7 +224,7 @@ print("two steps by hand and by TrainStep give the same weights:", bool(differen
 # %% [markdown]
 # ## Muon: every direction counts
 #
-# A few hundred steps are little, so each should teach as much as it can. Look at a kernel's gradient as a matrix, one column for each filter. Its singular values tell how strong the gradient is in each direction, and usually a few directions are far stronger than the rest. **Muon** ([Jordan et al. 2024](https://kellerjordan.github.io/posts/muon/)) takes the momentum and makes all singular values equal. If the momentum is $U \Sigma V^\top$, the step goes along $U V^\top$.
+# A thousand steps are little, so each should teach as much as it can. Look at a kernel's gradient as a matrix, one column for each filter. Its singular values tell how strong the gradient is in each direction, and usually a few directions are far stronger than the rest. **Muon** ([Jordan et al. 2024](https://kellerjordan.github.io/posts/muon/)) takes the momentum and makes all singular values equal. If the momentum is $U \Sigma V^\top$, the step goes along $U V^\top$.
 #
 # In plain code that is a singular value decomposition. What runs avoids it: a polynomial that is applied five times draws all singular values towards 1, with nothing but products of small matrices. It does not reach 1 exactly, and need not.
 
@@ -281,7 +281,7 @@ print("two steps of Muon by hand and by the optimizer give the same kernel")
 # A network need not be computed with 32 bits. Where the device is faster with 16, `use_half_precision` lets the detector's layers compute with them, while the weights, batch norm's moments and the loss stay in single precision:
 #
 # - **float16** on a GPU: about twice as fast on a T4, half the memory. Its exponent has five bits, and small gradients would vanish. So `TrainStep` multiplies the loss by 128 and divides the gradients by it again, and leaves out a step in which they overflowed;
-# - **bfloat16** on a processor that multiplies such numbers itself (AVX512-BF16): as many bits for the exponent as single precision has, so nothing vanishes, and seven for the digits, so 1.00 is followed by 1.01. We saw no harm in it. A step took two thirds of the time where we measured;
+# - **bfloat16** on a processor that multiplies such numbers itself (AVX512-BF16): as many bits for the exponent as single precision has, so nothing vanishes, and seven for the digits, so 1.00 is followed by 1.01. We saw no harm in it. A step took two thirds of the time where we measured. Muon's products of matrices are computed with it too, as by its authors;
 # - **float32** elsewhere, and whenever oneDNN is off, as it is when the outputs of this notebook are compared.
 #
 # The crops of stage one are so small that half precision would not pay; it begins with stage two.
@@ -491,7 +491,7 @@ print("written:", ", ".join(sorted(p.name for p in Path(settings.artifacts).glob
 #
 # <details><summary>Solutions</summary>
 #
-# 1. Compare the two curves of validation mAP at the same number of minutes, not of epochs: the first stage takes about a sixth of the time. (Freeze nothing then: random filters should learn.) The fewer the images, the more it should help.
+# 1. Compare the two curves of validation mAP at the same number of minutes, not of epochs: the first stage takes about a fifth of the time. (Freeze nothing then: random filters should learn.) The fewer the images, the more it should help.
 # 2. Validation loss turns upwards while training loss falls faster than before: memorising.
 # 3. The loss jumps and, thanks to clipping, comes back; the mAP stays near zero for longer. Without clipping the loss may become NaN.
 # 4. Scaling a kernel before batch norm changes nothing in the output, so decay there acts as a learning-rate control; gamma is the real scale of a channel, and pulling it to zero would switch the channel off.

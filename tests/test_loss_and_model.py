@@ -411,6 +411,17 @@ def test_half_precision_takes_a_similar_step_with_weights_in_single_precision(mo
     assert moved @ half_moved > agreement * np.linalg.norm(moved) * np.linalg.norm(half_moved)
 
 
+@pytest.mark.parametrize("channels", [8, 16])
+def test_batch_norm_of_bfloat16_is_that_of_single_precision_rounded(channels):
+    x = tf.cast(np.random.default_rng(0).normal(3, 2, (4, 8, 8, channels)), tf.bfloat16)
+    layer = yolo.FusedBatchNormalization(epsilon=1e-6, dtype="mixed_bfloat16")
+    found, mean = layer(x, training=True), layer.moving_mean.numpy()
+    assert found.dtype == tf.bfloat16
+    exact = yolo.FusedBatchNormalization(epsilon=1e-6)
+    np.testing.assert_allclose(tf.cast(found, tf.float32), exact(tf.cast(x, tf.float32), training=True), atol=0.03)
+    np.testing.assert_allclose(mean, exact.moving_mean, rtol=1e-3)
+
+
 def test_a_float16_step_that_overflows_is_left_out(monkeypatch):
     device(monkeypatch, "float16")
     assert not one_step(images=np.full((16, 64, 64, 3), 1e6, np.float32))[3].any()
