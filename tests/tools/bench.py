@@ -64,7 +64,7 @@ def reference_anchors():
 
 
 def training_model(anchors):
-    """The network as `tiny` trains it after pre-training: its first convolutions frozen, in half precision where that is faster."""
+    """The network as `tiny` trains it after pre-training: first convolutions frozen, in half precision where that is faster."""
     model = yolo.build_yolov2(None, len(anchors), width=SETTINGS.width, passthrough=SETTINGS.passthrough)
     yolo.quiet_start(model, SETTINGS.frozen)
     yolo.use_half_precision(model)
@@ -73,8 +73,9 @@ def training_model(anchors):
 
 def training_batches(anchors, sides):
     """An endless stream of batches as `train_detector` reads them, at the given sides in pixels."""
-    options = dict(image_size=sides, batch_size=SETTINGS.batch_size, jitter=SETTINGS.jitter, zoom=SETTINGS.zoom, training=True, seed=0)
-    return iter(yolo.make_dataset(yolo.load_splits(SETTINGS.voc_dir).train, anchors, num_epochs=10**6, **options))
+    options = dict(batch_size=SETTINGS.batch_size, jitter=SETTINGS.jitter, zoom=SETTINGS.zoom, training=True, seed=0)
+    train = yolo.load_splits(SETTINGS.voc_dir).train
+    return iter(yolo.make_dataset(train, anchors, image_size=sides, num_epochs=10**6, **options))
 
 
 def measure_input():
