@@ -683,7 +683,8 @@ def yolo_loss(y_true, true_boxes, y_pred, anchors, warmup=False, coordinate_scal
     # exp(20) is far beyond any image; without the limit one wild output makes the IoU inf / inf
     predicted = tf.stop_gradient(tf.concat([cells + xy, tf.exp(tf.minimum(y_pred[..., 2:4], 20.0)) * anchors], axis=-1))
     iou = _iou_centred(predicted, y_true[..., :4])
-    best_iou = tf.reduce_max(_iou_centred(predicted[..., None, :], true_boxes), axis=-1)
+    most = tf.reduce_max(tf.math.count_nonzero(true_boxes[..., 2], axis=-1))  # behind them is only padding
+    best_iou = tf.reduce_max(_iou_centred(predicted[..., None, :], true_boxes[..., :most, :]), axis=-1)
     background = (1 - responsible) * tf.cast(best_iou <= 0.6, tf.float32)
 
     true_wh = tf.where(responsible[..., None] > 0, y_true[..., 2:4], anchors)  # log(1) = 0 where there is no object
@@ -861,8 +862,7 @@ class TrainStep:
             anchors = anchors_at(self.anchors, self.anchor_size, tf.shape(images)[1])
             terms = yolo_loss(y, true_boxes, self.model(images, training=True), anchors, warmup, self.coordinate_scale)
             loss = tf.add_n(list(terms)) / everywhere
-            scaled_loss = self.loss_scale * loss
-        gradients = replica.all_reduce("sum", tape.gradient(scaled_loss, variables))
+        gradients = replica.all_reduce("sum", tape.gradient(loss, variables, tf.constant(self.loss_scale)))
         gradients, length = tf.clip_by_global_norm([g / self.loss_scale for g in gradients], self.clip_norm)
         gradients = [tf.where(tf.math.is_finite(length) | (self.loss_scale == 1), g, 0.0) for g in gradients]
         decays = [self.weight_decay * v if v.path.endswith("kernel") else 0.0 for v in variables]
