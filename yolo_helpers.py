@@ -60,7 +60,7 @@ class Settings:
     voc_dir: Path
     artifacts: Path
     width: float  # of the network's layers, 1 = the paper's
-    passthrough: str  # order of the passthrough's channels, see `Passthrough`: Darknet's own, or the one that learns sooner
+    passthrough: str  # its order, see `Passthrough`: "darknet", which Darknet's weights need, or "space_to_depth"
     train_sizes: tuple  # image sides in pixels that training chooses from
     small_share: float  # of the epochs, after which the sides are `last_sizes`: small images first save time
     last_sizes: tuple

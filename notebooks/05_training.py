@@ -31,7 +31,7 @@
 # - how to read training curves, and why validation mAP (not training loss) chooses the weights;
 # - how a run survives being killed.
 #
-# *Read 20 min, run about 7 min on two CPU cores, exercises 30 min.*
+# *Read 20 min, run 5 to 8 min on two CPU cores, exercises 30 min.*
 #
 # | part | 1 anchors | 2 encoding | 3 model | 4 loss | **5 training** | 6 inference |
 # |---|---|---|---|---|---|---|
@@ -98,7 +98,7 @@ anchors = np.array(yolo.read_artifact(yolo.find_artifact(settings, "anchors.json
 #
 # The colours' numbers are those of Darknet's `yolov2-voc.cfg`. The boxes move with their pixels; one that keeps less than a quarter of its area inside is dropped, the others are clipped. And every ten steps, another **image side** is drawn, so that one set of weights learns objects at many scales (the paper's multi-scale training).
 #
-# **Small images first, large ones last.** In the first quarter of `tiny`, the images have 192 and 224 pixels, in the rest 256 to 320. A step on the small ones costs a little more than half as much, and is good enough to learn what a box is at all. With small images for 55 % of the epochs, the validation loss came out slightly higher in the same minutes (one run each). Validated and tested is at 352: the same weights did a little better there than at 320, perhaps because the parts of photos show objects larger than whole photos do.
+# **Small images first, large ones last.** In the first quarter of `tiny`, the images have 192 and 224 pixels, in the rest 256 to 320. A step on the small ones costs a little more than half as much, and is good enough to learn what a box is at all. With small images for 55 % of the epochs, the validation loss came out slightly higher in the same minutes (one run each). Validated and tested is at 352, a little above the last sides: the parts of photos that are trained on show objects larger than whole photos do.
 #
 # **The anchors keep their pixels.** When the side changes, what is an anchor of "a quarter of the image"? Darknet's anchors are grid units, that is, multiples of 32 pixels, at every side. That is the natural choice: a convolution sees pixels, not fractions, and the same pixels should ask for the same answer. Our anchors are fractions of an image of `image_size` pixels; at another side, `anchors_at` turns them into that side's fractions.
 #
@@ -284,7 +284,7 @@ print("two steps of Muon by hand and by the optimizer give the same kernel")
 # - **bfloat16** on a processor that multiplies such numbers itself (AVX512-BF16): as many bits for the exponent as single precision has, so nothing vanishes, and seven for the digits, so 1.00 is followed by 1.01. We saw no harm in it. A step took two thirds of the time where we measured. Muon's products of matrices are computed with it too, as by its authors;
 # - **float32** elsewhere, and whenever oneDNN is off, as it is when the outputs of this notebook are compared.
 #
-# The crops of stage one are so small that half precision would not pay; it begins with stage two.
+# Stage one, on small crops, stays in single precision; half precision begins with stage two.
 #
 # With several GPUs in this machine, each holds a copy of the network and takes its share of every batch. Three things must be right, so that the result is that of one GPU with the whole batch:
 #
@@ -321,7 +321,7 @@ with strategy.scope():
 #
 # A fresh head says "objectness one half" everywhere: hundreds of false alarms in each image. The first hundred steps would do little but push them down, with gradients so large that they shake loose what the first stage has learned. So we start the biases of the objectness at -4: "nothing here, two per cent" (the trick is Lin et al.'s, from RetinaNet; Darknet, which trains for days, does without).
 #
-# For the same reason `tiny` **freezes** the first five convolutions: they know edges, colours and textures from the first stage, their maps are the largest, and a step without their gradients takes a fifth less time. A batch norm that no longer changes is a factor and a summand for each channel. The factor goes into the kernel before it (part 6 shows how), and TensorFlow then runs convolution, bias and leaky ReLU as one operation: another fifth to a quarter.
+# For the same reason `tiny` **freezes** the first five convolutions: they know edges, colours and textures from the first stage, their maps are the largest, and a step without their gradients takes a fifth less time. A batch norm that no longer changes is a factor and a summand for each channel. The factor goes into the kernel before it (part 6 shows how), and TensorFlow then runs convolution, bias and leaky ReLU as one operation: that saves about a quarter of the rest.
 #
 # **Place counts more** than in Darknet. The loss's terms for place and size are small beside those for class and objectness, and in a short training they are learned last: with Darknet's weight of 1, predicted and true centres inside the cells correlate by .6 on validation and test images, with more weight by .65 (single runs). `tiny` gives them the weight 4 (Darknet's name for this number is `coord_scale`), in training and validation alike. The loss that notebook 04 proves to be Darknet's has 1, and so has `full`.
 
@@ -420,10 +420,10 @@ from IPython.display import Image
 Image(filename=yolo.ROOT / "data/reference/ablation.png")
 
 # %% [markdown]
-# - **Batch norm and the loss** weigh most. Without batch norm the loss stops being a number within the first steps at this learning rate; with the series' loss, two fifths of the mAP are gone.
+# - **Batch norm and the loss** weigh most. Without batch norm the loss stops being a number within the first steps, at this learning rate and in bfloat16; with the series' loss, two fifths of the mAP are gone.
 # - **The first stage** gives .02, although the runs without it got more epochs of detection, for the pixels that the crops would have cost.
-# - **Augmentation** costs .03 here. Ten epochs are too short to memorise 400 images, and pictures that change make the task harder; over whole trainings, the curves of training and validation above tell how much of it is needed.
-# - **All else is undecided.** That does not say that it is useless. It says that 100 test images and two short runs cannot tell. The passthrough's order, for one: in whole trainings from one seed, `space_to_depth` had a validation mAP of .67 and Darknet's order .61. For the coordinates' weight, they had .67 with 1, .68 with 5 and .66 with 10: no more than chance.
+# - **Augmentation** costs .03 here. Perhaps ten epochs are too short to memorise 400 images, while pictures that change make the task harder; whole trainings without it were not compared.
+# - **All else is undecided.** That does not say that it is useless. It says that 100 test images and two short runs cannot tell. The passthrough's order, for one: in whole trainings from one seed, `space_to_depth` had a validation mAP of .67 and Darknet's order .61. For the coordinates' weight, they had .67 with 1, .68 with 5 for place and 2 for size, .66 with 10 and 4: no more than chance.
 #
 # Two seeds are few: by chance alone, one comparison in five would look decided. And longer runs may order the parts differently.
 
