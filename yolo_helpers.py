@@ -43,6 +43,7 @@ finally:
 REPOSITORY = "yolov2-from-scratch/yolov2-from-scratch"  # owner/name: badges, bootstrap cells and README use it
 ROOT = Path(__file__).resolve().parent
 
+# for data with other class names, write them here
 CLASSES = (*"aeroplane bicycle bird boat bottle bus car cat chair cow".split(),
            *"diningtable dog horse motorbike person pottedplant sheep sofa train tvmonitor".split())  # fmt: skip
 MAX_BOXES = 50  # the series' buffer of true boxes per image
@@ -313,7 +314,7 @@ _UNTUNED = tf.data.Options()
 _UNTUNED.autotune.enabled = False
 
 
-def encode_boxes(boxes, labels, anchors, grid_size, num_classes=20):
+def encode_boxes(boxes, labels, anchors, grid_size, num_classes=len(CLASSES)):
     """What the network should answer for one image, as two float32 tensors in grid units.
 
     boxes: (n, 4) fractions; labels: (n,) class numbers; anchors: (A, 2) fractions.
@@ -359,8 +360,8 @@ def check_images(annotations):
             raise ValueError(f"{path}: empty, cut off or not a JPEG image; fetch it again") from None
 
 
-def make_dataset(annotations, anchors, *, image_size, batch_size, training, seed, epoch=0, num_epochs=1, num_classes=20,
-                 jitter=0.3, zoom=(1.0, 1.0), anchor_size=None, worker=0, workers=1):  # fmt: skip
+def make_dataset(annotations, anchors, *, image_size, batch_size, training, seed, epoch=0, num_epochs=1,
+                 num_classes=len(CLASSES), jitter=0.3, zoom=(1.0, 1.0), anchor_size=None, worker=0, workers=1):  # fmt: skip
     """A `tf.data.Dataset` of (images (B, S, S, 3) float32 in [0, 1], (y (B, G, G, A, 5+C), true_boxes (B, 1, 1, 1, 50, 4))).
 
     Photos are stretched to S x S as in the series; difficult objects are left out as in Darknet.
@@ -387,12 +388,17 @@ def make_dataset(annotations, anchors, *, image_size, batch_size, training, seed
         else:
             image = view(photo, tf.constant([0.0, 0.0, 1.0, 1.0]), side)
         y, true_boxes = encode_boxes(true, classes, anchors_at(anchors, anchor_size, side), side // 32, num_classes)
-        return tf.cast(image, tf.float32) / 255, (y, true_boxes)
+        return image, (y, true_boxes)
 
     epochs = tf.data.Dataset.range(epoch, epoch + num_epochs)
     places = epochs.flat_map(lambda e: _places(e, len(annotations), batch_size, seed, training))
-    examples = places.shard(workers, worker).map(example, num_parallel_calls=os.cpu_count())
-    return examples.batch(batch_size // workers, drop_remainder=training).prefetch(2).with_options(_UNTUNED)
+    return _batched(places.shard(workers, worker), example, batch_size // workers, drop_remainder=training)
+
+
+def _batched(places, example, batch_size, drop_remainder):
+    batches = places.map(example, num_parallel_calls=os.cpu_count()).batch(batch_size, drop_remainder)
+    # from bytes to numbers only now: a quarter of the memory to put together
+    return batches.map(lambda images, truth: (tf.cast(images, tf.float32) / 255, truth)).prefetch(2).with_options(_UNTUNED)
 
 
 def anchors_at(anchors, anchor_size, side):
@@ -573,7 +579,7 @@ DARKNET19 = ((32, 3), "max", (64, 3), "max", (128, 3), (64, 1), (128, 3), "max",
     (512, 3), (256, 1), (512, 3), (256, 1), (512, 3), "max", (1024, 3), (512, 1), (1024, 3), (512, 1), (1024, 3))  # fmt: skip
 
 
-def build_yolov2(image_size=416, num_anchors=4, num_classes=20, width=1.0, passthrough="darknet", seed=0):
+def build_yolov2(image_size=416, num_anchors=4, num_classes=len(CLASSES), width=1.0, passthrough="darknet", seed=0):
     """The YOLOv2 network as a Keras model: images (B, S, S, 3) in [0, 1] to raw outputs (B, G, G, A, 5 + C), G = S / 32.
 
     Layers are named as in the series: conv_1 ... conv_23, norm_1 ... norm_22. image_size=None takes any
@@ -729,7 +735,7 @@ def learning_rate_at(step, total_steps, peak, burn_in_share=0.05):
     return peak * np.where(step < burn_in, (step / burn_in) ** 4, cosine)
 
 
-def build_classifier(model, num_classes=20, seed=0):
+def build_classifier(model, num_classes=len(CLASSES), seed=0):
     """The detector's first 18 convolutions (Darknet-19) with an averaging classifier on top, sharing the weights."""
     head = keras.layers.Dense(num_classes, name="classes", kernel_initializer=keras.initializers.GlorotUniform(seed=seed))
     average = keras.layers.GlobalAveragePooling2D()
@@ -751,12 +757,10 @@ def make_crop_dataset(annotations, *, image_size, batch_size, seed, num_epochs):
         side = tf.reduce_max((box[2:] - box[:2]) * size) * (1 + 1.2 * scale)
         centre = (box[:2] + box[2:]) / 2 + 0.1 * (tf.stack([dx, dy]) - 0.5) * side / size
         window = tf.concat([centre - side / size / 2, centre + side / size / 2], axis=0)
-        crop = view(photo, window, image_size, flip < 0.5, 2 * tf.stack(colours) - 1)
-        return tf.cast(crop, tf.float32) / 255, labels.values[index]
+        return view(photo, window, image_size, flip < 0.5, 2 * tf.stack(colours) - 1), labels.values[index]
 
     dataset = tf.data.Dataset.range(num_epochs).flat_map(lambda e: _places(e, len(labels.values), batch_size, seed, True))
-    batches = dataset.map(example, num_parallel_calls=os.cpu_count()).batch(batch_size, drop_remainder=True)
-    return batches.prefetch(2).with_options(_UNTUNED)
+    return _batched(dataset, example, batch_size, drop_remainder=True)
 
 
 def pretrain(model, annotations, settings):
@@ -799,7 +803,7 @@ def use_half_precision(model):
 class Muon(keras.optimizers.Adam):
     """Muon (Jordan et al. 2024) for the kernels of layers conv_1 to conv_22; Adam for the rest: heads, biases, batch norm.
 
-    The momentum, as a matrix (filters, inputs), is made orthogonal: all its directions become equally strong. Scaled as
+    The momentum, as a matrix (inputs, filters), is made orthogonal: all its directions become equally strong. Scaled as
     by Liu et al. (arXiv 2502.16982), to the usual size of Adam's steps. Keras' own leaves convolutions to Adam.
     """
 

@@ -23,6 +23,8 @@
 #
 # **Goal.** Read Pascal VOC annotations and find, by k-means with a distance made for boxes, the four box shapes that the network will start from.
 #
+# *The series* is Yumi's blog series on YOLOv2, which these notebooks follow; *the paper* is [YOLO9000](https://arxiv.org/abs/1612.08242); *Darknet* is its authors' [program](https://github.com/pjreddie/darknet).
+#
 # **You will learn**
 # - what stands in a VOC annotation file, and the three traps in it;
 # - why the distance between two boxes is 1 - IoU, and what goes wrong with Euclid's;
@@ -118,7 +120,7 @@ for name, difficult, *box in objects:
 print("a search of the whole tree would find", EXAMPLE.count("<bndbox>"), "boxes instead of", len(objects))
 
 # %% [markdown]
-# `yolo.read_annotation` does the same for a file and checks it: files of strangers are refused in one line when they are cut off, name an unknown class, or hold a box that is empty or outside. On our data the two readers must agree.
+# `yolo.read_annotation` does the same for a file and checks it: a faulty file is refused with a message of one line, when it is cut off, names an unknown class, or holds a box that is empty or outside. On our data the two readers must agree.
 
 # %%
 splits = yolo.load_splits(settings.voc_dir)
@@ -326,7 +328,7 @@ print("each further anchor helps:", all(curve[k + 1] >= curve[k] - 0.005 for k i
 # %% [markdown]
 # ### Mean or median, one start or several?
 #
-# With the median as the middle, a cluster is less drawn by a few extreme boxes, and on our data its mean IoU is even a little higher: neither middle is the one that maximises the mean IoU exactly. But the start matters as much: single runs from ten seeds end in different places. (We keep the mean, which is what both the paper and the series' code use.)
+# With the median as the middle, a cluster is less drawn by a few extreme boxes, and on our data its mean IoU is a little higher: neither middle is the one that maximises the mean IoU exactly. The start matters too: of ten single runs, some end lower than others. That is why there are restarts. (We keep the mean, which is what both the paper and the series' code use.)
 
 # %%
 sample = sizes[:: max(1, len(sizes) // 300)]
@@ -341,7 +343,7 @@ plt.show()
 # %% [markdown]
 # ## The four anchors
 #
-# Now the anchors that the whole series will use: clustered from the **training** images only, because an anchor is a choice made by looking at data, and validation and test images must not be looked at.
+# Now the anchors that the whole series will use: clustered from the **training** images only, because an anchor is a choice made by looking at data, and validation and test images should not take part in it. (The pictures above showed all splits, to get to know the data. That there are four is the series' choice.)
 
 # %%
 anchors, score = yolo.kmeans_anchors(yolo.box_sizes(splits.train), 4, seed=settings.seed, restarts=10)
@@ -351,7 +353,7 @@ for width, height in anchors:
 print(f"mean IoU on the training boxes: {score:.2f}")
 
 # %% [markdown]
-# Drawn to scale, beside the series' four (which come from the real VOC). The smallest and the largest are much alike; the two between show which shapes a data set prefers.
+# Drawn to scale, beside the series' four (which come from the real VOC). The smallest are much alike; the others show which shapes and sizes a data set prefers: ours has more lying boxes, and fewer that fill the photo.
 
 # %%
 series_anchors = np.array([(0.08285376, 0.13705531), (0.20850361, 0.39420716), (0.42194719, 0.62385487), (0.80552421, 0.77665105)])

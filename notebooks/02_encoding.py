@@ -23,6 +23,8 @@
 #
 # **Goal.** Turn a photo and its boxes into the two things that training needs: the network's input, and the answer that we want to hear.
 #
+# *The series* is Yumi's blog series on YOLOv2, which these notebooks follow; *the paper* is [YOLO9000](https://arxiv.org/abs/1612.08242); *Darknet* is its authors' [program](https://github.com/pjreddie/darknet).
+#
 # **You will learn**
 # - how a box finds its cell and its anchor;
 # - the shapes and the meaning of `x_batch`, `y_batch` and `b_batch`;
@@ -268,7 +270,7 @@ for row, column, anchor in np.argwhere(y[..., 4] > 0):
 
 # %%
 def assert_alike(boxes, labels):
-    fast = yolo.encode_boxes(boxes, labels, anchors, GRID)
+    fast = yolo.encode_boxes(boxes, labels, anchors, GRID, 20)
     slow = encode_boxes_plain(boxes, labels, anchors, GRID, 20)
     assert np.array_equal(fast[0], slow[0]) and np.array_equal(fast[1][0, 0, 0], slow[1])
 
@@ -312,7 +314,7 @@ class SimpleBatchGenerator:
         x_batch, y_batch, b_batch = [], [], []
         for annotation in chosen:
             image, boxes, labels = self.reader.fit(annotation)
-            y, true_boxes = encode_boxes_plain(boxes, labels, self.anchors, self.grid, 20)
+            y, true_boxes = encode_boxes_plain(boxes, labels, self.anchors, self.grid, len(yolo.CLASSES))
             x_batch.append(image)
             y_batch.append(y)
             b_batch.append(true_boxes.reshape(1, 1, 1, 50, 4))
@@ -401,7 +403,7 @@ plt.show()
 #
 # 1. Count the boxes minus `y[..., 4].sum()` over all images, for `image_size` 416 and 224: few at 13 x 13, several times as many at 7 x 7.
 # 2. A few of 676: background outnumbers objects by hundreds to one, which is why the loss weighs objects with 5 and forgives near misses.
-# 3. The worked box: its size would read (6.500, 4.688). The comparison of the two encoders would not, if you change both.
+# 3. In one encoder: the comparison of the two. In both: only "encode, then decode", where the boxes would come back lying instead of upright.
 # 4. Scale by the longer side and add grey; boxes are shifted and scaled alike, and `detect` has to undo that.
 #
 # </details>

@@ -24,6 +24,8 @@
 # **Goal.** Build the network of YOLOv2 layer by layer, and prove that it is Darknet's network, down to the order of its
 # channels and the bytes of its weights file.
 #
+# *The series* is Yumi's blog series on YOLOv2, which these notebooks follow; *the paper* is [YOLO9000](https://arxiv.org/abs/1612.08242); *Darknet* is its authors' [program](https://github.com/pjreddie/darknet).
+#
 # **You will learn**
 # - how 23 convolutions turn a 416 × 416 photo into 13 × 13 × 4 × 25 numbers,
 # - where the 50,650,436 parameters sit, where the time goes, and how much of the photo one output sees,
@@ -133,7 +135,7 @@ for variance in (1.0, 1e-2, 1e-3, 1e-4, 1e-5):
 # ## The network, written out
 #
 # Darknet-19 is a stack of these blocks: 3 × 3 convolutions look around, 1 × 1 convolutions in between squeeze the channels
-# so that the next 3 × 3 is affordable. After its 18 convolutions come two more of 1,024 filters, then the one idea that is
+# so that the next 3 × 3 is affordable. After its 18 convolutions (the 19th, its classifier, is cut off) come two more of 1,024 filters, then the one idea that is
 # not a stack: `conv_13`'s finer 26 × 26 map is carried past the last pooling and joined to the coarse one. That is the
 # **passthrough**; the function that folds 26 × 26 into 13 × 13 is called `space_to_depth_x2` in the series, and a section
 # below is about nothing else.
@@ -189,7 +191,7 @@ def define_YOLOv2(IMAGE_H=416, IMAGE_W=416, BOX=4, CLASS=20, width=1.0):
 
 # %% [markdown]
 # Some thirty lines, no magic. The paper's network has a width of 1; the `tiny` profile uses .25, a quarter of the filters in
-# every layer but the head, which is what a CPU can train in minutes. First the full one, counted:
+# every layer but the last one (the *head*), which is what a CPU can train in minutes. First the full one, counted:
 
 # %%
 full_model = define_YOLOv2()

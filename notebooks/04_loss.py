@@ -24,6 +24,8 @@
 # **Goal.** Understand every term of YOLOv2's loss with numbers that can be followed by hand, and prove that its gradient is
 # the one that the original program, Darknet, trains with.
 #
+# *The series* is Yumi's blog series on YOLOv2, which these notebooks follow; *the paper* is [YOLO9000](https://arxiv.org/abs/1612.08242); *Darknet* is its authors' [program](https://github.com/pjreddie/darknet).
+#
 # **You will learn**
 # - which prediction is *responsible* for an object, which ones are *ignored*, and what happens to all the others,
 # - the five terms (place, size, confidence of objects, confidence of background, class) and the warm-up,
@@ -255,7 +257,7 @@ print(f"sum: {loss_class:.3f}")
 # %% [markdown]
 # ## Terms 4 and 5: the confidence
 #
-# What should the confidence of a responsible prediction be? Not 1: the paper wants it to say *how well the box fits*, so its
+# What should the confidence *o* (the code calls it objectness) of a responsible prediction be? Not 1: the paper wants it to say *how well the box fits*, so its
 # target is the **IoU** that the box reaches right now. For the gradient that target is a constant: the confidence should
 # follow the box, never the box the confidence.
 #
@@ -553,8 +555,9 @@ plt.show()
 # %% [markdown]
 # ## Who is responsible, who is ignored, on a photo?
 #
-# An untrained network draws its anchors at every cell (notebook 03). We look for the photo of the training set with two
-# objects of moderate size in which most of those boxes overlap an object by more than .6 without being responsible.
+# An untrained network draws its anchors at every cell (notebook 03). Among the first training photos with
+# two objects of moderate size, we take the one with the largest number of such boxes that overlap an object by more than .6 and are
+# still not responsible.
 
 # %%
 def roles(annotation, y_pred):
@@ -685,7 +688,7 @@ for size in (1e2, 1e4):
 # %% [markdown]
 # ## What was wrong with the series' loss?
 #
-# Three mistakes, each plausible, none of which raises an error.
+# Four mistakes, each plausible, none of which raises an error.
 #
 # > **Where the series goes wrong (1).** Its confidence mask multiplies the weight 5 by the IoU once more. A box that is
 # > badly placed thereby *silences itself*, just when its confidence needs correction.
@@ -733,8 +736,9 @@ for name, buffer in (("real buffer", b_batch), ("buffer of zeros", np.zeros_like
 # ## Can the network learn one small batch by heart?
 #
 # The strongest test there is: a correct model with a correct loss must be able to *memorise* a handful of photos. If it
-# cannot, no amount of data will help. We take eight photos with one or two objects that are not small, no augmentation, the
-# smallest network, and `TrainStep`, which notebook 05 explains (SGD with momentum .9). Warm-up for the first ten steps.
+# cannot, no amount of data will help. We take eight photos with one or two objects that are not small, no augmentation, a
+# small network, and `TrainStep`, which notebook 05 explains (SGD with momentum .9). Warm-up for the first ten steps. The result is
+# told by the mAP: 1 when every object is found and nothing else; notebook 06 defines it.
 
 # %%
 def is_easy(annotation):

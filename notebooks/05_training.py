@@ -23,6 +23,8 @@
 #
 # **Goal.** Train the network of part 3 with the loss of part 4 on the batches of part 2, watch it by numbers that it was not trained on, and keep the best of it.
 #
+# *The series* is Yumi's blog series on YOLOv2, which these notebooks follow; *the paper* is [YOLO9000](https://arxiv.org/abs/1612.08242); *Darknet* is its authors' [program](https://github.com/pjreddie/darknet).
+#
 # **You will learn**
 # - what the network really sees: augmented batches, another image size every ten steps;
 # - a learning-rate schedule that is used, not only defined;
@@ -74,7 +76,7 @@ print("TensorFlow", tf.__version__, " Keras", keras.__version__, " GPUs:", len(t
 print(settings.table())
 
 # %% [markdown]
-# Three sets of images with three roles. **Training** images make the gradient. **Validation** images choose: the best epoch, and later anything we tune. **Test** images are not touched here at all; part 6 reports on them.
+# Three sets of images with three roles. **Training** images make the gradient. **Validation** images choose: the best epoch, and later anything we tune. **Test** images neither train nor choose an epoch; part 6 reports on them. (Where validation could not separate two settings of `tiny`, we looked at test as well: its number flatters a little.)
 #
 # > **Where the series goes wrong.** It trains on all 17,125 images and keeps the weights with the lowest *training* loss. A network that memorises looks best by that measure. A descendant that did split, but did not augment, had its best validation loss after two epochs.
 
@@ -91,14 +93,14 @@ anchors = np.array(yolo.read_artifact(yolo.find_artifact(settings, "anchors.json
 #
 # Never the same picture twice. For every image of every epoch, `make_dataset` draws
 #
-# - **a part of the photo** (`zoom`): in `tiny`, every second image is the whole photo, every other one a window that holds the centre of one of its objects, with 40 to 100 % of the photo's sides. Darknet always takes the whole photo, and so does the profile `full`;
+# - **a part of the photo** (`zoom`): in `tiny`, half of the images, at random, show the whole photo, the others a window that holds the centre of one of its objects, with 40 to 100 % of the photo's sides. Darknet always takes the whole photo, and so does the profile `full`;
 # - **borders**: each of the window's four moves by up to `jitter` of its side, inwards (objects grow) or outwards (beyond the photo is grey). Darknet moves them by up to 30 %, `tiny` by 15 %;
-# - **flip**: left and right exchanged, every second time;
+# - **flip**: left and right exchanged, half of the time;
 # - **colours**: hue shifted by up to .1 of the colour circle, saturation and exposure multiplied or divided by up to 1.5.
 #
 # The colours' numbers are those of Darknet's `yolov2-voc.cfg`. The boxes move with their pixels; one that keeps less than a quarter of its area inside is dropped, the others are clipped. And every ten steps, another **image side** is drawn, so that one set of weights learns objects at many scales (the paper's multi-scale training).
 #
-# **Small images first, large ones last.** In the first quarter of `tiny`, the images have 192 and 224 pixels, in the rest 256 to 320. A step on the small ones costs a little more than half as much, and is good enough to learn what a box is at all. With small images for 55 % of the epochs, the validation loss came out slightly higher in the same minutes (one run each). Validated and tested is at 352, a little above the last sides: the parts of photos that are trained on show objects larger than whole photos do.
+# **Small images first, large ones last.** In the first quarter of `tiny`, the images have 192 and 224 pixels, in the rest 256 to 320. A step on the small ones costs a little more than half as much, and is good enough to learn what a box is at all. With small images for 55 % of the epochs, the validation loss came out slightly higher in the same minutes (one run each). We validate and test at 352 px, a little above the last training sides: training often shows enlarged parts of photos, and so larger objects.
 #
 # **The anchors keep their pixels.** When the side changes, what is an anchor of "a quarter of the image"? Darknet's anchors are grid units, that is, multiples of 32 pixels, at every side. That is the natural choice: a convolution sees pixels, not fractions, and the same pixels should ask for the same answer. Our anchors are fractions of an image of `image_size` pixels; at another side, `anchors_at` turns them into that side's fractions.
 #
@@ -148,7 +150,7 @@ print("next epoch, other pixels:           ", images.shape != other.shape or not
 # %% [markdown]
 # ## The schedule
 #
-# The learning rate starts at almost nothing and climbs to its peak during the **burn-in**, with the fourth power of the step as in Darknet: a random network has huge gradients, and one large step can ruin it. Darknet burns in over 1,000 batches of 64 images; our whole run in the `tiny` profile is shorter than that, so the burn-in is the first 5 % of the run. Afterwards the rate falls. The paper divides it by ten at epochs 60 and 90 of 160; half a cosine gets to the same place without two more numbers to choose, and serves short runs better.
+# The learning rate starts at almost nothing and climbs to its peak during the **burn-in**, with the fourth power of the step as in Darknet: a random network has huge gradients, and one large step can ruin it. Darknet burns in over 1,000 batches of 64 images; our whole run in the `tiny` profile sees half as many images, so the burn-in is the first 5 % of the run. (During the same steps the loss's own warm-up of part 4 is on, which pulls boxes towards their anchors. The two have nothing to do with each other but the moment.) Afterwards the rate falls. The paper divides it by ten at epochs 60 and 90 of 160; half a cosine gets to the same place without two more numbers to choose, and serves short runs better.
 #
 # > **Where the series goes wrong.** Its `CustomLearningRateScheduler` holds YOLOv1's schedule and is never handed to `fit`. Here the function that is drawn is the function that `train_detector` calls.
 
@@ -172,10 +174,10 @@ for share in (0.0, 0.025, 0.05, 0.5, 0.95):
 # %% [markdown]
 # ## One update by hand
 #
-# What happens in a step, in the order of Darknet:
+# What happens in a step, in Darknet's order; the second point is our addition:
 #
 # 1. the **gradient** of the batch's loss, for each weight;
-# 2. **clipping**: if the length of the whole gradient exceeds a limit, it is shortened to it. One strange batch cannot throw the network out of its valley. Darknet has no such limit; NaN losses are the most frequent complaint about its ports;
+# 2. **clipping**: if the length of the whole gradient exceeds a limit, it is shortened to it. One strange batch cannot throw the network out of its valley. Darknet has no such limit; users of its ports ask about NaN losses more than about anything else;
 # 3. **weight decay**: 0.0005 times the weight is added to the gradient, for convolution kernels only, never for biases or batch norm;
 # 4. **momentum**: a velocity keeps nine tenths of itself and gains the new step; the weight moves by the velocity.
 #
@@ -254,7 +256,7 @@ for shape in ((16, 6), (6, 16), (9, 9)):
 print("the plain iteration and the one that runs agree")
 
 # %% [markdown]
-# The step's length is then set to the usual length of one of Adam's steps ([Liu et al. 2025](https://arxiv.org/abs/2502.16982)), so that one learning rate serves both: kernels go with Muon; biases and batch norm, which are no matrices, and the head, which Muon's authors leave out, go with **Adam**, which divides each weight's step by the usual size of its gradient. Below, one step of each kind by hand.
+# The step's length is then set to the usual length of one of Adam's steps ([Liu et al. 2025](https://arxiv.org/abs/2502.16982)), so that one learning rate serves both: kernels go with Muon; biases and batch norm, which are no matrices, and the head, which Muon's authors leave out, go with **Adam**, which divides each weight's step by the usual size of its gradient. Below, two steps of Muon by hand.
 
 # %%
 def muon_plain(weight, momentum, gradient, learning_rate):
@@ -302,7 +304,7 @@ print("devices that share each batch:", strategy.num_replicas_in_sync)
 # %% [markdown]
 # ## Stage one: learn what things look like
 #
-# A detector must learn two things: what a bicycle looks like, and where bicycles are. The paper learns them one after the other. First, Darknet-19 is trained as a plain classifier on ImageNet's 1.2 million photos; then its head is exchanged and it learns to detect. We have no ImageNet here, but every true box is a labelled picture: cut out, slightly too large, flipped and recoloured. Part 3 shows a batch of these crops. A crop is a tenth of an image in pixels, so this stage is cheap.
+# A detector must learn two things: what a bicycle looks like, and where bicycles are. The paper learns them one after the other. First, Darknet-19 is trained as a plain classifier on ImageNet's 1.28 million photos; then its head is exchanged and it learns to detect. We have no ImageNet here, but every true box is a labelled picture: cut out with up to as much again around it, flipped and recoloured. Part 3 shows a batch of these crops. A crop is a tenth of an image in pixels, so this stage is cheap.
 #
 # How much it gives, and how much every other part of the recipe, is what `notebooks/scripts/ablation.py` measures.
 #
@@ -314,7 +316,8 @@ with strategy.scope():
     model = yolo.build_yolov2(None, num_anchors=len(anchors), **options)
     if settings.pretrain_epochs:
         accuracy = yolo.pretrain(model, splits.train, settings)
-        print(f"\naccuracy on the crops after {settings.pretrain_epochs} epochs: {accuracy[-1]:.0%} (guessing: 5 %)")
+        share = np.bincount(np.concatenate([a.labels[~a.difficult] for a in splits.train])).max() / len(yolo.box_sizes(splits.train))
+        print(f"\naccuracy on the training crops after {settings.pretrain_epochs} epochs: {accuracy[-1]:.0%} (guessing: 5 %; always the most frequent class: {share:.0%})")
 
 # %% [markdown]
 # ## A quiet start
@@ -368,7 +371,7 @@ history = yolo.train_detector(
 #
 # In `tiny`, the images grow at the dotted line. The training loss jumps up for a moment, because larger images have more cells to be wrong in, and soon falls below. The validation images have had 352 pixels all the time; what an object looks like at about that size is learned only now.
 #
-# Right, the number that counts. It often still climbs while the loss looks flat: the loss is dominated by hundreds of background predictions per image, the mAP by the few that show an object.
+# Right, the number that counts. It often still climbs while the loss looks flat: the loss adds up how sure and how exact every prediction is, the mAP asks only for the order of the scores and for an IoU of .5.
 
 # %%
 validated = [row for row in history if row["validation_map"] is not None]
@@ -397,7 +400,7 @@ size = (settings.artifacts / "yolov2_weights.npz").stat().st_size
 print("the weights take at most 7 MB: ", size <= 7e6 or settings.profile == "full")
 
 # %% [markdown]
-# The same four images over the epochs. Watch the order in which things are learned: first nothing reaches the threshold of .25; then large objects of frequent classes appear, often in twos; then the boxes tighten and the small ones come.
+# The same four images over the epochs. At first nothing reaches the threshold of .25. After a quarter of the run there are the first boxes, some of them twice on one object, some of the wrong class or on no object at all. Then the doubles disappear, classes are corrected, and the boxes fit better.
 
 # %% tags=["nbval-ignore-output"]
 figure, axes = plt.subplots(len(snapshots), len(watched), figsize=(11, 2.2 * len(snapshots)), squeeze=False)
@@ -464,7 +467,7 @@ with tempfile.TemporaryDirectory() as one, tempfile.TemporaryDirectory() as two:
 print("the same weights, bit for bit:", all(np.array_equal(a, b) for a, b in zip(straight, resumed)))
 
 # %% [markdown]
-# In Colab, point `YOLO_ARTIFACTS` at a folder on Google Drive before you open the session: `os.environ["YOLO_ARTIFACTS"] = "/content/drive/MyDrive/yolov2"`.
+# In Colab, let the artifacts lie on Google Drive. Put this at the end of the set-up's first cell: `from google.colab import drive; drive.mount("/content/drive"); os.environ["YOLO_ARTIFACTS"] = "/content/drive/MyDrive/yolov2"`.
 #
 # ## Hand over
 #
@@ -478,7 +481,7 @@ print("written:", ", ".join(sorted(p.name for p in Path(settings.artifacts).glob
 # ## Key points
 #
 # - Look at the exact training batch with its boxes before training.
-# - The validation images choose, the training images must not, the test images may not.
+# - The validation images choose. The training images cannot, and the test images should not.
 # - Burn-in, clipping and the right loss are what keeps the loss a number.
 # - The backbone first learns to classify, then the whole network learns to detect.
 # - What is random follows from (seed, epoch, place): repeatable, and safe against interruption.
@@ -486,7 +489,7 @@ print("written:", ", ".join(sorted(p.name for p in Path(settings.artifacts).glob
 # ## Exercises
 #
 # 1. Set `pretrain_epochs=0` with `dataclasses.replace` and train again. How much mAP does the first stage give, and how much time does it take?
-# 2. Train with less augmentation (`make_dataset(..., jitter=0)`). Which of the two curves tells you first that something is wrong?
+# 2. Train with less augmentation (`dataclasses.replace(settings, jitter=0, zoom=(1, 1))`). Which of the two curves tells you first that something is wrong?
 # 3. Double the peak learning rate until training breaks. What do you see first: the loss, or the mAP?
 # 4. Why is weight decay not applied to batch norm's gamma? What would it do to a layer that is followed by another batch norm?
 #

@@ -21,10 +21,12 @@
 #
 # [![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)](https://colab.research.google.com/github/yolov2-from-scratch/yolov2-from-scratch/blob/main/notebooks/06_inference.ipynb)
 #
-# **Goal.** Turn the trained network's raw outputs into boxes on a photo, and measure how good they are, on images that neither training nor any choice has seen.
+# **Goal.** Turn the trained network's raw outputs into boxes on a photo, and measure how good they are, on images that were not trained on and that chose no epoch and no threshold.
+#
+# *The series* is Yumi's blog series on YOLOv2, which these notebooks follow; *the paper* is [YOLO9000](https://arxiv.org/abs/1612.08242); *Darknet* is its authors' [program](https://github.com/pjreddie/darknet).
 #
 # **You will learn**
-# - how 13 x 13 x 4 predictions become boxes in the photo's own pixels;
+# - how 11 x 11 x 4 predictions become boxes in the photo's own pixels;
 # - what the score threshold and non-maximum suppression do, step by step, in pictures;
 # - precision, recall, average precision and mAP, written in plain loops and checked;
 # - what kinds of mistakes a detector makes, and what each kind costs;
@@ -236,7 +238,7 @@ kept_fast = yolo.non_max_suppression(candidates, candidate_scores, candidate_lab
 assert kept_plain == kept_fast.tolist()
 
 three = np.array([[178, 31, 291, 312], [186, 26, 286, 314], [76, 135, 219, 283.0]])  # two boxes of a person, one of a bicycle
-person, bicycle = yolo.CLASSES.index("person"), yolo.CLASSES.index("bicycle")
+person, bicycle = 14, 1  # in VOC's order
 kept = yolo.non_max_suppression(three, [0.865, 0.518, 0.368], [person, person, bicycle], 0.45)
 print("plain and running suppression agree; three boxes of two objects come back as", len(kept))
 
@@ -438,9 +440,11 @@ plt.show()
 print("no repair makes it worse:", all(np.nan_to_num(cost) > -0.02 for cost in costs.values()))
 
 # %% [markdown]
+# On the carried data, place costs most, then class. Doubles and boxes on nothing cost next to nothing: suppression and the ranking by score take care of them. So the next idea should be one for better-fitting boxes, or for classes that look alike.
+#
 # ## Larger images, better boxes?
 #
-# The network is fully convolutional: the same weights run at any side that is a multiple of 32. The paper's most practical figure is the trade between mAP and speed with one set of weights. Here is ours. (Milliseconds are this machine's; compare the shape, not the values.)
+# The network is fully convolutional: the same weights run at any side that is a multiple of 32. The paper's most practical figure is the trade between mAP and speed with one set of weights. Here is ours. (Milliseconds are this machine's; compare the shape, not the values.) Up to about the sides of training, more pixels find more; beyond them the mAP stays where it is while the time goes on growing.
 
 # %% tags=["nbval-ignore-output"]
 sides = (160, 192, 224, 256, 288, 320, 352, 416)
@@ -601,7 +605,17 @@ if my_photo:
 # The result, and a picture of detections to show around.
 
 # %%
-tiles = [cv2.resize(yolo.draw_boxes(image, found.boxes, found.labels, found.scores), (480, 360)) for image, found in zip(photos, results)]
+def framed(picture, width=480, height=360):
+    """The picture as large as fits, in the middle of a grey frame."""
+    scale = min(width / picture.shape[1], height / picture.shape[0])
+    scaled = cv2.resize(picture, (round(scale * picture.shape[1]), round(scale * picture.shape[0])), interpolation=cv2.INTER_AREA)
+    top, left = (height - scaled.shape[0]) // 2, (width - scaled.shape[1]) // 2
+    frame = np.full((height, width, 3), 240, np.uint8)
+    frame[top : top + scaled.shape[0], left : left + scaled.shape[1]] = scaled
+    return frame
+
+
+tiles = [framed(yolo.draw_boxes(image, found.boxes, found.labels, found.scores)) for image, found in zip(photos, results)]
 columns = min(3, len(tiles))
 picture = np.vstack([np.hstack(tiles[i : i + columns]) for i in range(0, len(tiles) // columns * columns, columns)])
 settings.artifacts.mkdir(parents=True, exist_ok=True)
@@ -631,7 +645,7 @@ print("written: results.json, detections.jpg")
 #
 # <details><summary>Solutions</summary>
 #
-# 1. Collect (score, right) from `evaluation` for all classes, sort by score, and compute F1 after each; the curve is flat around its best, so .25 costs little.
+# 1. Collect (score, right) from `evaluation` for all classes (`precision` times the rank counts what is right so far), sort by score, and compute F1 after each; the curve is flat around its best, so .25 costs little.
 # 2. Place: boxes with an IoU of .5 to .75 were right and are now in the wrong place.
 # 3. Those that touch others: riders and what they ride, things on tables, persons on sofas.
 # 4. A little mAP for twice the time: mirror the boxes back (x becomes width - x), concatenate, suppress.

@@ -83,6 +83,19 @@ def test_a_saved_model_loads_in_a_process_that_has_only_the_helpers(tmp_path):
     np.testing.assert_allclose(np.load(tmp_path / "y.npy"), model(x, training=False), atol=1e-5)
 
 
+def test_other_class_names_are_written_in_one_place(tmp_path):
+    source = (yolo.ROOT / "yolo_helpers.py").read_text()
+    before, after = source[: source.index("CLASSES = (")], source[source.index("MAX_BOXES = ") :]
+    (tmp_path / "yolo_helpers.py").write_text(before + 'CLASSES = ("cup", "fork", "spoon")\n' + after)
+    code = (
+        "import yolo_helpers as yolo, numpy as np; model, anchors = yolo.build_yolov2(None, width=.125), np.full((4, 2), .5);"
+        "print(model.output_shape[-1], yolo.encode_boxes([[0, 0, 1, 1]], [2], anchors, 13)[0].shape[-1],"
+        "yolo.build_classifier(model).output_shape[-1], len(yolo.evaluate_detections([], []).average_precision))"
+    )
+    output = subprocess.run([sys.executable, "-c", code], check=True, cwd=tmp_path, stdout=subprocess.PIPE, text=True).stdout
+    assert output.split() == ["8", "8", "3", "3"]
+
+
 def test_fused_batch_normalisation_is_keras_own():
     x = np.random.default_rng(0).normal(3, 2, (8, 16, 16, 5)).astype(np.float32)
     fused, plain_layer = yolo.FusedBatchNormalization(momentum=0.9), keras.layers.BatchNormalization(momentum=0.9)
