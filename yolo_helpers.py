@@ -53,6 +53,11 @@ MAX_BOXES = 50  # the series' buffer of true boxes per image
 # Settings and artifacts
 
 
+Phase = namedtuple("Phase", "until sides zoom")
+# until: share of the epochs after which it ends; sides: in pixels, of which training draws; zoom: smallest and largest share of a
+# photo's sides that an image shows, from 1 on the whole photo
+
+
 @dataclass(frozen=True)
 class Settings:
     """What a notebook runs with: a profile's numbers, changed by the environment (see `load_settings`)."""
@@ -62,10 +67,7 @@ class Settings:
     artifacts: Path
     width: float  # of the network's layers, 1 = the paper's
     passthrough: str  # its order, see `Passthrough`: "darknet", which Darknet's weights need, or "space_to_depth"
-    train_sizes: tuple  # image sides in pixels that training chooses from
-    small_share: float  # of the epochs, after which the sides are `last_sizes`: small images first save time
-    last_sizes: tuple
-    zoom: tuple  # smallest and largest share of a photo's sides that a training image shows; from 1 on, the whole photo
+    phases: tuple  # what training images look like, one `Phase` after the other
     image_size: int  # image side in pixels for validation and test, at which the anchors' fractions hold
     batch_size: int
     pretrain_epochs: int  # over crops of the training objects, at `crop_size`
@@ -87,12 +89,13 @@ class Settings:
 
 
 PROFILES = {
-    "tiny": dict(width=0.25, passthrough="space_to_depth", train_sizes=(192, 224), small_share=0.25, last_sizes=(256, 288, 320),
-                 zoom=(0.4, 1.6), image_size=352, batch_size=32, pretrain_epochs=15, crop_size=96, frozen=5, epochs=84,
-                 optimizer="muon", learning_rate=6e-3, coordinate_scale=4.0, jitter=0.15, validate_every=7, patience=84),
-    "full": dict(width=1.0, passthrough="darknet", train_sizes=(sides := tuple(range(320, 609, 32))), small_share=1.0,
-                 last_sizes=sides, zoom=(1.0, 1.0), image_size=416, batch_size=16, pretrain_epochs=0, crop_size=224, frozen=0,
-                 epochs=160, optimizer="sgd", learning_rate=1e-3, coordinate_scale=1, jitter=0.3, validate_every=1, patience=40),
+    "tiny": dict(width=0.25, passthrough="space_to_depth", image_size=352, batch_size=32, pretrain_epochs=15, crop_size=96,
+                 phases=(Phase(0.25, (192, 224), (0.4, 1.6)), Phase(0.9, (256, 288, 320), (0.4, 1.6)), Phase(1, (352,), (1, 1))),
+                 frozen=5, epochs=84, optimizer="muon", learning_rate=6e-3, coordinate_scale=4.0, jitter=0.15,
+                 validate_every=7, patience=84),
+    "full": dict(width=1.0, passthrough="darknet", image_size=416, batch_size=16, pretrain_epochs=0, crop_size=224,
+                 phases=(Phase(1, tuple(range(320, 609, 32)), (1, 1)),), frozen=0, epochs=160, optimizer="sgd",
+                 learning_rate=1e-3, coordinate_scale=1, jitter=0.3, validate_every=1, patience=40),
 }  # fmt: skip
 
 
@@ -804,7 +807,8 @@ class Muon(keras.optimizers.Adam):
     """Muon (Jordan et al. 2024) for the kernels of layers conv_1 to conv_22; Adam for the rest: heads, biases, batch norm.
 
     The momentum, as a matrix (inputs, filters), is made orthogonal: all its directions become equally strong. Scaled as
-    by Liu et al. (arXiv 2502.16982), to the usual size of Adam's steps. Keras' own leaves convolutions to Adam.
+    by Liu et al. (arXiv 2502.16982), to the usual size of Adam's steps. Keras' own leaves convolutions to Adam. Here, what is
+    left to Adam learns at .3 of the rate.
     """
 
     product_dtype = "float32"  # of the products of matrices; Jordan's are in bfloat16
@@ -812,7 +816,7 @@ class Muon(keras.optimizers.Adam):
     def update_step(self, gradient, variable, learning_rate):
         momentum = self._momentums[self._get_variable_index(variable)]
         if len(variable.shape) != 4 or "conv_23" in momentum.path:
-            return super().update_step(gradient, variable, learning_rate)
+            return super().update_step(gradient, variable, 0.3 * learning_rate)
         self.assign(momentum, 0.95 * momentum + gradient)
         direction = orthogonalised(tf.reshape(gradient + 0.95 * momentum, (-1, variable.shape[-1])), self.product_dtype)
         self.assign_sub(variable, learning_rate * 0.2 * max(direction.shape) ** 0.5 * tf.reshape(direction, variable.shape))
@@ -919,13 +923,13 @@ def train_detector(model, train, validation, anchors, settings, *, folder, on_ep
 
 
 def training_batches(train, anchors, settings, epoch=0, **options):
-    """The batches of `make_dataset` from an epoch on, as the settings say; the sides are others at last."""
-    options |= dict(training=True, batch_size=settings.batch_size, seed=settings.seed, jitter=settings.jitter, zoom=settings.zoom)
-    last = round(settings.small_share * settings.epochs)
-    for sides, first, stop in ((settings.train_sizes, epoch, last), (settings.last_sizes, max(last, epoch), settings.epochs)):
-        if first < stop:
-            options |= dict(image_size=sides, anchor_size=settings.image_size, epoch=first, num_epochs=stop - first)
+    """The batches of `make_dataset` from an epoch on, through the settings' phases."""
+    options |= dict(training=True, batch_size=settings.batch_size, seed=settings.seed, jitter=settings.jitter)
+    for until, sides, zoom in settings.phases:
+        if epoch < (stop := round(until * settings.epochs)):
+            options |= dict(image_size=sides, anchor_size=settings.image_size, zoom=zoom, epoch=epoch, num_epochs=stop - epoch)
             yield from make_dataset(train, anchors, **options)
+            epoch = stop
 
 
 def _epochs_since_best(history):

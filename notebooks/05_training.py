@@ -93,14 +93,14 @@ anchors = np.array(yolo.read_artifact(yolo.find_artifact(settings, "anchors.json
 #
 # Never the same picture twice. For every image of every epoch, `make_dataset` draws
 #
-# - **a part of the photo** (`zoom`): in `tiny`, half of the images, at random, show the whole photo, the others a window that holds the centre of one of its objects, with 40 to 100 % of the photo's sides. Darknet always takes the whole photo, and so does the profile `full`;
+# - **a part of the photo** (`zoom`): in `tiny`, in the first 90 % of the epochs, half of the images, at random, show the whole photo, the others a window that holds the centre of one of its objects, with 40 to 100 % of the photo's sides. Darknet always takes the whole photo, and so does the profile `full`;
 # - **borders**: each of the window's four moves by up to `jitter` of its side, inwards (objects grow) or outwards (beyond the photo is grey). Darknet moves them by up to 30 %, `tiny` by 15 %;
 # - **flip**: left and right exchanged, half of the time;
 # - **colours**: hue shifted by up to .1 of the colour circle, saturation and exposure multiplied or divided by up to 1.5.
 #
 # The colours' numbers are those of Darknet's `yolov2-voc.cfg`. The boxes move with their pixels; one that keeps less than a quarter of its area inside is dropped, the others are clipped. And every ten steps, another **image side** is drawn, so that one set of weights learns objects at many scales (the paper's multi-scale training).
 #
-# **Small images first, large ones last.** In the first quarter of `tiny`, the images have 192 and 224 pixels, in the rest 256 to 320. A step on the small ones costs a little more than half as much, and is good enough to learn what a box is at all. With small images for 55 % of the epochs, the validation loss came out slightly higher in the same minutes (one run each). We validate and test at 352 px, a little above the last training sides: training often shows enlarged parts of photos, and so larger objects.
+# **Small images first, whole photos last.** `settings.phases` says what training images look like over the epochs. In the first quarter of `tiny`, they have 192 and 224 pixels, then 256 to 320, and in the last tenth they are whole photos of 352 pixels, as validation and test images are. A step on the small ones costs a little more than half as much, and is good enough to learn what a box is at all. With small images for 55 % of the epochs, the validation loss came out slightly higher in the same minutes (one run each). The last phase is for the difference between training and test: parts of photos show objects larger than whole photos do, at every side, and the batch norms' averages follow what training shows (Touvron et al. 2019, [Fixing the train-test resolution discrepancy](https://arxiv.org/abs/1906.06423)).
 #
 # **The anchors keep their pixels.** When the side changes, what is an anchor of "a quarter of the image"? Darknet's anchors are grid units, that is, multiples of 32 pixels, at every side. That is the natural choice: a convolution sees pixels, not fractions, and the same pixels should ask for the same answer. Our anchors are fractions of an image of `image_size` pixels; at another side, `anchors_at` turns them into that side's fractions.
 #
@@ -129,9 +129,10 @@ def show_batch(images, targets, columns=4):
 
 
 def training_batches(epoch, **changes):
-    """The training batches of one epoch."""
-    options = dict(image_size=settings.train_sizes, batch_size=settings.batch_size, training=True, seed=settings.seed)
-    options |= dict(jitter=settings.jitter, zoom=settings.zoom, anchor_size=settings.image_size)
+    """The training batches of one epoch of the first phase."""
+    first = settings.phases[0]
+    options = dict(image_size=first.sides, zoom=first.zoom, batch_size=settings.batch_size, training=True, seed=settings.seed)
+    options |= dict(jitter=settings.jitter, anchor_size=settings.image_size)
     return yolo.make_dataset(splits.train, anchors, **{**options, **changes}, epoch=epoch)
 
 
@@ -256,7 +257,7 @@ for shape in ((16, 6), (6, 16), (9, 9)):
 print("the plain iteration and the one that runs agree")
 
 # %% [markdown]
-# The step's length is then set to the usual length of one of Adam's steps ([Liu et al. 2025](https://arxiv.org/abs/2502.16982)), so that one learning rate serves both: kernels go with Muon; biases and batch norm, which are no matrices, and the head, which Muon's authors leave out, go with **Adam**, which divides each weight's step by the usual size of its gradient. Below, two steps of Muon by hand.
+# The step's length is then set to the usual length of one of Adam's steps ([Liu et al. 2025](https://arxiv.org/abs/2502.16982)), so that one learning rate serves both: kernels go with Muon; biases and batch norm, which are no matrices, and the head, which Muon's authors leave out, go with **Adam**, which divides each weight's step by the usual size of its gradient. For these few weights we take .3 of the rate: that was worth about .02 of mAP (one run each). Below, two steps of Muon by hand.
 
 # %%
 def muon_plain(weight, momentum, gradient, learning_rate):
@@ -369,7 +370,7 @@ history = yolo.train_detector(
 # - **training falls, validation rises**: memorising; more augmentation or more images are needed;
 # - **neither falls**: look at the batch figure above, then at the learning rate.
 #
-# In `tiny`, the images grow at the dotted line. The training loss jumps up for a moment, because larger images have more cells to be wrong in, and soon falls below. The validation images have had 352 pixels all the time; what an object looks like at about that size is learned only now.
+# In `tiny`, the phases change at the dotted lines. At the first, the images grow: the training loss jumps up for a moment, because larger images have more cells to be wrong in, and soon falls below. The validation images have had 352 pixels all the time; what an object looks like at about that size is learned only now. At the second, training images become whole photos of that size.
 #
 # Right, the number that counts. It often still climbs while the loss looks flat: the loss adds up how sure and how exact every prediction is, the mAP asks only for the order of the scores and for an IoU of .5.
 
@@ -388,8 +389,8 @@ right.plot(epochs[best], scores[best], "o", ms=11, mfc="none", mec="black")
 right.text(0.97, 0.06, f"kept: epoch {epochs[best]}, mAP {scores[best]:.2f}", transform=right.transAxes, ha="right")
 right.set(xlabel="epoch", ylabel="mAP@.5", title="The validation mAP climbs, and chooses", ylim=(0, max(0.1, 1.15 * max(scores))))
 for axis in (left, right):
-    if settings.last_sizes != settings.train_sizes:
-        axis.axvline(round(settings.small_share * settings.epochs) + 0.5, color="#888888", lw=1, ls=":")
+    for phase in settings.phases[:-1]:
+        axis.axvline(round(phase.until * settings.epochs) + 0.5, color="#888888", lw=1, ls=":")
     axis.spines[["top", "right"]].set_visible(False)
 plt.show()
 
@@ -448,7 +449,7 @@ def unplug(model, row):
 
 def toy_training(folder, **options):
     """Train a very small network for three epochs on the first images; returns its weights."""
-    toy = dataclasses.replace(settings, train_sizes=(64, 96), last_sizes=(64, 96), image_size=96, batch_size=4, epochs=3, pretrain_epochs=0, validate_every=1)
+    toy = dataclasses.replace(settings, phases=(yolo.Phase(1, (64, 96), (0.4, 1.6)),), image_size=96, batch_size=4, epochs=3, pretrain_epochs=0, validate_every=1)
     model = yolo.build_yolov2(None, num_anchors=len(anchors), width=0.125, seed=2)
     yolo.train_detector(model, splits.train[:12], splits.validation[:4], anchors, toy, folder=folder, **options)
     return [variable.numpy() for variable in model.variables]
@@ -489,7 +490,7 @@ print("written:", ", ".join(sorted(p.name for p in Path(settings.artifacts).glob
 # ## Exercises
 #
 # 1. Set `pretrain_epochs=0` with `dataclasses.replace` and train again. How much mAP does the first stage give, and how much time does it take?
-# 2. Train with less augmentation (`dataclasses.replace(settings, jitter=0, zoom=(1, 1))`). Which of the two curves tells you first that something is wrong?
+# 2. Train with less augmentation (`dataclasses.replace(settings, jitter=0)`, and phases with `zoom=(1, 1)`). Which of the two curves tells you first that something is wrong?
 # 3. Double the peak learning rate until training breaks. What do you see first: the loss, or the mAP?
 # 4. Why is weight decay not applied to batch norm's gamma? What would it do to a layer that is followed by another batch norm?
 #

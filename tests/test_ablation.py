@@ -12,7 +12,13 @@ import yolo_helpers as yolo
 
 pytestmark = pytest.mark.filterwarnings("ignore:Even though the `tf.config.experimental_run_functions_eagerly`")
 SMALL = dict(
-    width=0.125, train_sizes=(64, 96), last_sizes=(64, 96), image_size=96, batch_size=4, pretrain_epochs=1, crop_size=32, epochs=1
+    width=0.125,
+    phases=(yolo.Phase(1, (64, 96), (0.4, 1.6)),),
+    image_size=96,
+    batch_size=4,
+    pretrain_epochs=1,
+    crop_size=32,
+    epochs=1,
 )
 
 
@@ -173,7 +179,7 @@ def test_all_rows_have_the_same_pixels(ablation):
         budget = budget or crops + settings.epochs * epoch
         assert abs(crops + settings.epochs * epoch - budget) <= epoch / 2, name
         assert settings.patience == settings.epochs
-    assert len(ablation.settings_of(ablation.ROWS["multiscale"], tiny, voc).train_sizes) == 1
+    assert [len(phase.sides) for phase in ablation.settings_of(ablation.ROWS["multiscale"], tiny, voc).phases] == [1, 1, 1]
     assert ablation.settings_of(ablation.ROWS["pretraining"], tiny, voc).epochs > tiny.epochs
     assert ablation.settings_of(ablation.ROWS["scale"], tiny, voc).coordinate_scale == 1 != tiny.coordinate_scale
     settings = [ablation.settings_of(ablation.ROWS[name], tiny, voc) for name in ("full", "order")]

@@ -26,7 +26,7 @@ import yolo_helpers as yolo
 
 TIMEOUT = 180  # seconds; on two idle cores a process takes about 20
 ANCHORS = np.array([[0.1, 0.1], [0.2, 0.4], [0.4, 0.3], [0.7, 0.7]])
-SMALL = dict(width=0.125, train_sizes=(64,), last_sizes=(64,), image_size=64, batch_size=4, pretrain_epochs=0, epochs=1,
+SMALL = dict(width=0.125, phases=(yolo.Phase(1, (64,), (0.4, 1.6)),), image_size=64, batch_size=4, pretrain_epochs=0, epochs=1,
              optimizer="sgd", learning_rate=1e-3, jitter=0.3)  # fmt: skip
 
 

@@ -24,8 +24,9 @@ import yolo_helpers as yolo
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="needs fork and SIGKILL")
 
 EPOCHS = 4
-SMALL = dict(width=0.125, train_sizes=(64, 96), last_sizes=(96,), image_size=96, batch_size=4, pretrain_epochs=0,
-             epochs=EPOCHS, optimizer="muon", learning_rate=1.5e-3, validate_every=2, patience=EPOCHS)  # fmt: skip
+PHASES = (yolo.Phase(0.25, (64, 96), (0.4, 1.6)), yolo.Phase(0.75, (96,), (0.4, 1.6)), yolo.Phase(1, (96,), (1, 1)))
+SMALL = dict(width=0.125, phases=PHASES, image_size=96, batch_size=4, pretrain_epochs=0, epochs=EPOCHS,
+             optimizer="muon", learning_rate=1.5e-3, validate_every=2, patience=EPOCHS)  # fmt: skip
 ANCHORS = np.array([[0.1, 0.1], [0.2, 0.4], [0.4, 0.3], [0.7, 0.7]])
 KILLS = 4  # at random moments, at least
 TIMEOUT = 300  # seconds; on two idle cores a run takes about 4
@@ -209,7 +210,7 @@ class Looked(Exception):
         ({"voc_dir": yolo.ROOT, "artifacts": yolo.ROOT}, 0, 2, f"going on after epoch 2 of {EPOCHS}"),  # moved
         ({"learning_rate": 1e-3}, 0, 0, "other data or settings, not used"),
         ({"epochs": EPOCHS + 1}, 0, 0, "other data or settings, not used"),
-        ({"train_sizes": (96,)}, 0, 0, "other data or settings, not used"),
+        ({"phases": PHASES[1:]}, 0, 0, "other data or settings, not used"),
         ({}, 1, 0, "other data or settings, not used"),
     ],
     ids=["same", "moved", "rate", "epochs", "sides", "data"],

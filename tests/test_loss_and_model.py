@@ -340,11 +340,11 @@ def test_orthogonalising_nothing_gives_nothing():
     assert not yolo.orthogonalised(tf.zeros((4, 3))).numpy().any()
 
 
-def test_muon_takes_the_plain_steps_for_kernels_and_adams_for_the_rest():
+def test_muon_takes_the_plain_steps_for_kernels_and_smaller_ones_of_adam_for_the_rest():
     rng = np.random.default_rng(0)
     start = {"conv_1": rng.normal(size=(3, 3, 4, 8)), "conv_23": rng.normal(size=(1, 1, 8, 6)), "norm_1": rng.normal(size=8)}
     variables, twins = ([keras.Variable(np.float32(value), name=name) for name, value in start.items()] for _ in range(2))
-    muon, adam = yolo.Muon(0.01), keras.optimizers.Adam(0.01)
+    muon, adam = yolo.Muon(0.01), keras.optimizers.Adam(0.003)
     weight, momentum = start["conv_1"], 0.0
     for _ in range(3):
         gradients = [np.float32(rng.normal(size=value.shape)) for value in start.values()]
@@ -352,9 +352,9 @@ def test_muon_takes_the_plain_steps_for_kernels_and_adams_for_the_rest():
         adam.apply([tf.constant(g) for g in gradients], twins)
         weight, momentum = plain("05_training", "muon_plain")(weight, momentum, gradients[0], 0.01)
     np.testing.assert_allclose(variables[0], weight, atol=1e-4)
-    assert np.abs(variables[0].numpy() - twins[0].numpy()).max() > 0.01
+    assert np.abs(variables[0].numpy() - twins[0].numpy()).max() > 0.005
     for variable, twin in zip(variables[1:], twins[1:], strict=True):
-        np.testing.assert_array_equal(variable, twin)
+        np.testing.assert_allclose(variable, twin, rtol=1e-5)
 
 
 def test_frozen_layers_stay_as_they_are_with_their_moving_moments():

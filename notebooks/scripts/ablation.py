@@ -9,7 +9,7 @@ The counterpart of the paper's step-by-step table, but taken apart from its end:
 - The same budget: each row sends about the same number of pixels through the network, the crops of the pre-training
   included, rounded to whole detector epochs. So the row without pre-training gets more of these. A crop's pixel costs less
   than an image's: it passes 18 of the 23 convolutions. Training never stops early. Measured on the test images: the weights
-  of the best validation mAP. Without multi-scale, there is only the middle side, and the middle one of the last epochs.
+  of the best validation mAP. Without multi-scale, each phase has only its middle side.
   Without pre-training, nothing is frozen.
 - One seed means the same initial weights, order of images and augmentation in all rows. A difference of the means counts
   when it exceeds the spread (largest minus smallest mAP over the seeds) of both rows, else it is "undecided". By chance
@@ -80,7 +80,7 @@ def without_passthrough(model):
 
 
 def middle_sides(settings):
-    return {name: (sorted(sides := getattr(settings, name))[len(sides) // 2],) for name in ("train_sizes", "last_sizes")}
+    return {"phases": tuple(phase._replace(sides=(sorted(phase.sides)[len(phase.sides) // 2],)) for phase in settings.phases)}
 
 
 def not_augmented(photo, boxes, side, seed, jitter, zoom, least_visible=0.25):
@@ -139,11 +139,12 @@ def patched(row):
 
 
 def pixels(settings, train):
-    """(pixels of the pre-training, of one detector epoch) that go through the network; the mean over several sides."""
+    """(pixels of the pre-training, of one detector epoch) that go through the network; the mean over the phases and their sides."""
     objects, images = (sum(int((~a.difficult).sum()) for a in train), math.ceil(len(train) / settings.batch_size))
     crops = settings.pretrain_epochs * math.ceil(objects / 32) * 32 * settings.crop_size**2
-    first, last = (float(np.mean(np.square(sides))) for sides in (settings.train_sizes, settings.last_sizes))
-    return crops, images * settings.batch_size * (settings.small_share * first + (1 - settings.small_share) * last)
+    shares = np.diff([0] + [phase.until for phase in settings.phases])
+    mean = sum(share * np.mean(np.square(phase.sides)) for share, phase in zip(shares, settings.phases, strict=True))
+    return crops, images * settings.batch_size * float(mean)
 
 
 def settings_of(row, settings, train, seed=0):

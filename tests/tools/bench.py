@@ -71,9 +71,9 @@ def training_model(anchors):
     return model
 
 
-def training_batches(anchors, sides):
+def training_batches(anchors, sides, zoom=(1, 1)):
     """An endless stream of batches as `train_detector` reads them, at the given sides in pixels."""
-    options = dict(batch_size=SETTINGS.batch_size, jitter=SETTINGS.jitter, zoom=SETTINGS.zoom, training=True, seed=0)
+    options = dict(batch_size=SETTINGS.batch_size, jitter=SETTINGS.jitter, zoom=zoom, training=True, seed=0)
     train = yolo.load_splits(SETTINGS.voc_dir).train
     return iter(yolo.make_dataset(train, anchors, image_size=sides, num_epochs=10**6, **options))
 
@@ -96,8 +96,8 @@ def measure_input():
         return sides, time.perf_counter() - start
 
     rows = []
-    for sides, when in ((SETTINGS.train_sizes, "first quarter"), (SETTINGS.last_sizes, "rest")):
-        batches, times = training_batches(anchors, sides), []
+    for until, sides, zoom in SETTINGS.phases:
+        batches, times = training_batches(anchors, sides, zoom), []
         while not kept.keys() >= set(sides):  # also the warm-up
             seconds_of_steps(batches)
         for _ in range(5):
@@ -105,7 +105,8 @@ def measure_input():
             times.append((real / 20, seconds_of_steps(kept[side] for side in chosen)[1] / 20))
         real, memory = np.array(times).T
         print_medians(real, memory)
-        what = f"training steps per second, real input over batches in memory, {min(sides)} to {max(sides)} px ({when})"
+        when = f"{' to '.join(str(side) for side in dict.fromkeys((min(sides), max(sides))))} px, until {until:.0%} of the epochs"
+        what = f"training steps per second, real input over batches in memory, {when}"
         rows.append(Row(what, memory / real, "at least .85, aim .95"))
     return rows
 
@@ -214,7 +215,7 @@ def measure_memory():
 def train_and_print_peak(count):
     """Train on `count` images for 400 / count epochs at the largest sides, with validation; the last word printed: peak bytes."""
     splits, anchors = yolo.load_splits(SETTINGS.voc_dir), reference_anchors()
-    settings = replace(SETTINGS, epochs=400 // count, train_sizes=SETTINGS.last_sizes)
+    settings = replace(SETTINGS, epochs=400 // count, phases=SETTINGS.phases[-1:])
     model = training_model(anchors)
     with tempfile.TemporaryDirectory() as folder:
         yolo.train_detector(model, splits.train[:count], splits.validation[:16], anchors, settings, folder=folder)
