@@ -111,7 +111,7 @@ def on_two_devices(folder):
     one, two = tf.distribute.get_strategy(), tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
     steps = new_step(one), new_step(two)
     results = {"devices": two.num_replicas_in_sync, **compared_steps(*steps), **compared_norms(two)}
-    print(json.dumps({**results, **whole_training(steps[0].model, two, folder)}))
+    print(json.dumps({**results, **compared_half_precision(one, two), **whole_training(steps[0].model, two, folder)}))
 
 
 def new_model(strategy):
@@ -205,6 +205,23 @@ def compared_norms(two):
     }
 
 
+def compared_half_precision(*strategies):
+    """A first step in float16 from the same weights, on the same batch: by how much the loss and the update differ."""
+    dataset = yolo.make_dataset(some_annotations(), ANCHORS, image_size=96, batch_size=4, training=True, seed=0)
+    images, targets = next(iter(dataset))
+    losses, updates = [], []
+    for strategy in strategies:
+        model = new_model(strategy)
+        for layer in model.layers[1:-1]:
+            layer.dtype_policy = keras.DTypePolicy("mixed_float16")
+        before, step = values(model.trainable_variables), yolo.TrainStep(model, ANCHORS)
+        losses.append(float(step.run(images, *targets, 1e-3, False)))
+        changes = zip(values(model.trainable_variables), before, strict=True)
+        updates.append(np.concatenate([(new - old).ravel() for new, old in changes]))
+    cosine = updates[0] @ updates[1] / np.linalg.norm(updates[0]) / np.linalg.norm(updates[1])
+    return {"half: loss": abs(losses[0] / losses[1] - 1), "half: update": float(1 - cosine)}
+
+
 def whole_training(single, two, folder):
     """`train_detector` on two devices: by how much its variables differ between them, and its validation loss from `single`'s."""
     model, annotations = new_model(two), some_annotations()
@@ -226,6 +243,7 @@ def test_two_devices_make_the_update_of_one(tmp_path):
     assert result["moving moments"] < 1e-4, result
     assert result["weights"] < 0.01 * result["moved"], result
     assert result["between devices"] == 0 and result["finite"], result
+    assert result["half: loss"] < 1e-3 and result["half: update"] < 1e-3, result
     assert "must be a multiple" in result["refused"]
 
 
