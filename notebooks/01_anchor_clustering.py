@@ -370,14 +370,12 @@ plt.show()
 # And on images: each true box with the anchor that fits it best, laid on its centre. The dashed anchor is where the network starts; what it has to learn is the small rest.
 
 # %%
-shown = [annotation for annotation in splits.train if annotation.image_path.exists()][:200]
-shown = sorted(shown, key=lambda a: -len(a.labels))[2:5]
+shown = [a for a in splits.train if a.image_path.exists() and 3 <= len(a.labels) <= 5 and a.width > a.height][5:8]
 if shown:
     figure, axes = plt.subplots(1, len(shown), figsize=(13, 3.6))
     for axis, annotation in zip(np.atleast_1d(axes), shown):
         axis.imshow(yolo.read_image(annotation.image_path))
-        for (x0, y0, x1, y1), label in zip(yolo.box_fractions(annotation), annotation.labels):
-            colour = np.array(yolo.class_colour(label)) / 255
+        for (x0, y0, x1, y1), colour in zip(yolo.box_fractions(annotation), (BLUE, RED, YELLOW, GREEN, VIOLET)):
             w, h = anchors[yolo.iou_wh([(x1 - x0, y1 - y0)], anchors)[0].argmax()]
             scale = np.array([annotation.width, annotation.height])
             axis.add_patch(Rectangle((x0, y0) * scale, *((x1 - x0, y1 - y0) * scale), fill=False, ec=colour, lw=2))

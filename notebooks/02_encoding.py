@@ -205,7 +205,8 @@ def show_assignment(axis, image, boxes, labels, anchors, grid):
         axis.add_patch(Rectangle((x - w / 2, y - h / 2), w, h, fill=False, ec=colour, lw=2.2))
         axis.add_patch(Rectangle((x - aw / 2, y - ah / 2), aw, ah, fill=False, ec=colour, lw=1.4, ls="--"))
         axis.plot(x, y, "o", color="white", mec="black", ms=5)
-        axis.text(x - w / 2 + 0.1, y - h / 2 + 0.45, f"{yolo.CLASSES[label]}, anchor {number}", color="white", fontsize=8, bbox=dict(fc="black", alpha=0.6, lw=0, pad=1.5))
+        inside = 0.45 if w > 2.5 else -0.2  # the words of a narrow box stand above it
+        axis.text(x - w / 2 + 0.1, y - h / 2 + inside, f"{yolo.CLASSES[label]}, anchor {number}", color="white", fontsize=8, bbox=dict(fc="black", alpha=0.6, lw=0, pad=1.5))
     axis.set(xlim=(0, grid), ylim=(grid, 0), xticks=[], yticks=[])
 
 

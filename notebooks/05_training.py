@@ -100,7 +100,7 @@ anchors = np.array(yolo.read_artifact(yolo.find_artifact(settings, "anchors.json
 #
 # The colours' numbers are those of Darknet's `yolov2-voc.cfg`. The boxes move with their pixels; one that keeps less than a quarter of its area inside is dropped, the others are clipped. And every ten steps, another **image side** is drawn, so that one set of weights learns objects at many scales (the paper's multi-scale training).
 #
-# **Small images first, whole photos last.** `settings.phases` says what training images look like over the epochs. In the first quarter of `tiny`, they have 192 and 224 pixels, then 256 to 320, and in the last tenth they are whole photos of 352 pixels, as validation and test images are. A step on the small ones costs a little more than half as much, and is good enough to learn what a box is at all. With small images for 55 % of the epochs, the validation loss came out slightly higher in the same minutes (one run each). The last phase is for the difference between training and test: parts of photos show objects larger than whole photos do, at every side, and the batch norms' averages follow what training shows (Touvron et al. 2019, [Fixing the train-test resolution discrepancy](https://arxiv.org/abs/1906.06423)).
+# **Small images first, whole photos last.** `settings.phases` says what training images look like over the epochs. In the first quarter of `tiny`, they have 192 and 224 pixels, then 256 to 320, and in the last tenth they are whole photos of 352 pixels, as validation and test images are. A step on the small ones costs a little more than half as much, and is good enough to learn what a box is at all. With small images for 55 % of the epochs, the validation loss came out slightly higher in the same minutes (one run each). The last phase is for the difference between training and test: parts of photos show objects larger than whole photos do, at every side, and the batch norms' averages follow what training shows (Touvron et al. 2019, [Fixing the train-test resolution discrepancy](https://arxiv.org/abs/1906.06423)). It was worth about .01 of mAP (one run each).
 #
 # **The anchors keep their pixels.** When the side changes, what is an anchor of "a quarter of the image"? Darknet's anchors are grid units, that is, multiples of 32 pixels, at every side. That is the natural choice: a convolution sees pixels, not fractions, and the same pixels should ask for the same answer. Our anchors are fractions of an image of `image_size` pixels; at another side, `anchors_at` turns them into that side's fractions.
 #
@@ -401,7 +401,7 @@ size = (settings.artifacts / "yolov2_weights.npz").stat().st_size
 print("the weights take at most 7 MB: ", size <= 7e6 or settings.profile == "full")
 
 # %% [markdown]
-# The same four images over the epochs. At first nothing reaches the threshold of .25. After a quarter of the run there are the first boxes, some of them twice on one object, some of the wrong class or on no object at all. Then the doubles disappear, classes are corrected, and the boxes fit better.
+# The same four images over the epochs. At first nothing reaches the threshold of .25. After a quarter of the run there are the first boxes, some of them twice on one object, some of the wrong class or on no object at all. Then the doubles disappear, classes are corrected, and the boxes fit better; not everywhere, as the last row shows.
 
 # %% tags=["nbval-ignore-output"]
 figure, axes = plt.subplots(len(snapshots), len(watched), figsize=(11, 2.2 * len(snapshots)), squeeze=False)
