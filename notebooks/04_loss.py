@@ -747,7 +747,7 @@ def is_easy(annotation):
     return 1 <= len(set(annotation.labels)) == len(areas) == len(annotation.labels) <= 2 and areas.min() > 0.05
 
 
-few = [annotation for annotation in train if is_easy(annotation)][:8] or train[:8]
+few = [annotation for annotation in train if is_easy(annotation)][8:16] or train[:8]  # the first eight are all buses and aeroplanes
 small_photos, (small_y, small_boxes) = next(iter(
     yolo.make_dataset(few, anchors, image_size=160, batch_size=len(few), training=False, seed=0)))
 steps = 100
