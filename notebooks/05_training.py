@@ -424,12 +424,12 @@ from IPython.display import Image
 Image(filename=yolo.ROOT / "data/reference/ablation.png")
 
 # %% [markdown]
-# - **Batch norm and the loss** weigh most. Without batch norm the loss stops being a number within the first steps, at this learning rate and in bfloat16; with the series' loss, two fifths of the mAP are gone.
-# - **The first stage** gives .02, although the runs without it got more epochs of detection, for the pixels that the crops would have cost.
-# - **Augmentation** costs .03 here. Perhaps ten epochs are too short to memorise 400 images, while pictures that change make the task harder; whole trainings without it were not compared.
-# - **All else is undecided.** That does not say that it is useless. It says that 100 test images and two short runs cannot tell. The passthrough's order, for one: in whole trainings from one seed, `space_to_depth` had a validation mAP of .67 and Darknet's order .61. For the coordinates' weight, they had .67 with 1, .68 with 5 for place and 2 for size, .66 with 10 and 4: no more than chance.
+# - **Batch norm and the loss** weigh most. Without batch norm the loss stops being a number within the first steps, at this learning rate and in bfloat16; with the series' loss (its four mistakes, no weight for small boxes, no warm-up), two fifths of the mAP are gone.
+# - **Augmentation** costs .04 here, on test and on validation images. Ten epochs are too short to memorise 400 images, and pictures that change make the task harder; whole trainings without it were not compared.
+# - **Hand-picked anchors** cost .05 on test and .04 on validation images, **no first stage** .02 and .04, although its runs got more epochs of detection for the pixels that the crops would have cost. The dots on the test images lie too far apart to call that decided; the validation images would.
+# - **All else is undecided.** That does not say that it is useless. It says that 100 test images and two short runs cannot tell. And what helps a long training may cost in a short one: the weight of place and size, for example, costs .05 on the validation images here.
 #
-# Two seeds are few: by chance alone, one comparison in five would look decided. And longer runs may order the parts differently.
+# Two seeds are few: by chance alone, one comparison in five would look decided.
 
 # %% [markdown]
 # ## What if the run is killed?
