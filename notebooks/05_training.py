@@ -318,7 +318,7 @@ with strategy.scope():
     if settings.pretrain_epochs:
         accuracy = yolo.pretrain(model, splits.train, settings)
         share = np.bincount(np.concatenate([a.labels[~a.difficult] for a in splits.train])).max() / len(yolo.box_sizes(splits.train))
-        print(f"\naccuracy on the training crops after {settings.pretrain_epochs} epochs: {accuracy[-1]:.0%} (guessing: 5 %; always the most frequent class: {share:.0%})")
+        print(f"\naccuracy on the training crops after {settings.pretrain_epochs} epochs: {accuracy[-1]:.0%} (guessing: {100 / len(yolo.CLASSES):.0f} %; always the most frequent class: {share:.0%})")
 
 # %% [markdown]
 # ## A quiet start
@@ -427,7 +427,7 @@ Image(filename=yolo.ROOT / "data/reference/ablation.png")
 # - **Batch norm and the loss** weigh most. Without batch norm the loss stops being a number within the first steps, at this learning rate and in bfloat16; with the series' loss (its four mistakes, no weight for small boxes, no warm-up), two fifths of the mAP are gone.
 # - **Augmentation** costs .04 here, on test and on validation images. Ten epochs are too short to memorise 400 images, and pictures that change make the task harder; whole trainings without it were not compared.
 # - **Hand-picked anchors** cost .05 on test and .04 on validation images, **no first stage** .02 and .04, although its runs got more epochs of detection for the pixels that the crops would have cost. The dots on the test images lie too far apart to call that decided; the validation images would.
-# - **All else is undecided.** That does not say that it is useless. It says that 100 test images and two short runs cannot tell. And what helps a long training may cost in a short one: the weight of place and size, for example, costs .05 on the validation images here, while in whole trainings the mean of validation and test mAP was .66 with it (two runs) and .64 without (one).
+# - **All else is undecided.** That does not say that it is useless. It says that 100 test images and two short runs cannot tell. And what helps a long training may cost in a short one: the weight of place and size, for example, costs .05 on the validation images here, while in whole trainings the mean of validation and test mAP was .66 with it (two runs) and .64 without (one; all three with five anchors, not stored).
 #
 # Two seeds are few: by chance alone, one comparison in five would look decided.
 

@@ -219,7 +219,8 @@ def compared_half_precision(*strategies):
         changes = zip(values(model.trainable_variables), before, strict=True)
         updates.append(np.concatenate([(new - old).ravel() for new, old in changes]))
     cosine = updates[0] @ updates[1] / np.linalg.norm(updates[0]) / np.linalg.norm(updates[1])
-    return {"half: loss": abs(losses[0] / losses[1] - 1), "half: update": float(1 - cosine)}
+    differences = {"half: loss": abs(losses[0] / losses[1] - 1), "half: update": float(1 - cosine)}
+    return {**differences, "half: computed in": model.get_layer("conv_20").compute_dtype}
 
 
 def whole_training(single, two, folder):
@@ -243,6 +244,7 @@ def test_two_devices_make_the_update_of_one(tmp_path):
     assert result["moving moments"] < 1e-4, result
     assert result["weights"] < 0.01 * result["moved"], result
     assert result["between devices"] == 0 and result["finite"], result
+    assert result["half: computed in"] == "float16"
     assert result["half: loss"] < 1e-3 and result["half: update"] < 1e-3, result
     assert "must be a multiple" in result["refused"]
 
