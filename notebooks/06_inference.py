@@ -524,7 +524,7 @@ print(f"convolutions: {multiplications / 1e6:,.0f} million multiplications; batc
 print(f"maps between the layers: {5 * values / 1e6:.0f} million values written and read as five passes, {values / 1e6:.0f} million as one")
 
 # %% [markdown]
-# What counts is **memory**. Layer by layer, a block goes over its map five times: the convolution writes it, batch norm reads and writes it, leaky ReLU reads and writes it. TensorFlow can run convolution, *bias* and leaky ReLU as one operation that writes the map once, but not with a batch norm in between. So folding pays most where maps are large and convolutions small, that is in narrow networks and first layers. `make bench` measures it, on a CPU with oneDNN: a third faster at a quarter of the width, a tenth at full width. Where the convolutions themselves are slow, as without oneDNN, there is nothing to be seen.
+# What counts is **memory**. Layer by layer, a block goes over its map five times: the convolution writes it, batch norm reads and writes it, leaky ReLU reads and writes it. TensorFlow can run convolution, *bias* and leaky ReLU as one operation that writes the map once, but not with a batch norm in between. So folding pays most where maps are large and convolutions small, that is in narrow networks and first layers. `make bench` measures it, on a CPU with oneDNN: a third faster at a quarter of the width, a twentieth at full width. Where the convolutions themselves are slow, as without oneDNN, there is nothing to be seen.
 #
 # Fold only what no longer learns: a folded layer cannot be trained as before, because the statistics are gone. For the whole network that means last, for inference. `quiet_start` does it in part 5 to the first layers, which are frozen from then on.
 
