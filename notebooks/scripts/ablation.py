@@ -16,7 +16,7 @@ The counterpart of the paper's step-by-step table, but taken apart from its end:
   alone that happens in one comparison of twenty with three seeds, in one of five with two (for normal scores). It says
   nothing about other test images, and the 100 of data/mini_voc are few.
 
-A training takes minutes on two CPU cores, all 27 take hours. After each, the results are written to --file, whole or not at
+A training takes minutes on two CPU cores, all 33 take hours. After each, the results are written to --file, whole or not at
 all. An interrupted run goes on with what is missing; results of other data, settings or --epochs are never mixed.
 """
 
