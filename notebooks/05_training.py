@@ -416,7 +416,7 @@ plt.show()
 # %% [markdown]
 # ## What does each part give?
 #
-# The recipe has many parts. [ablation.py](scripts/ablation.py) takes them out one at a time and trains again, on the same budget of pixels and from the same seeds: the paper's table of improvements, read backwards. A whole training takes five minutes, so these are short ones of 10 epochs, each from two seeds. A dot is one training, a bar the mean of the two. Grey means *undecided*: the difference from the full recipe is no larger than the spread of the seeds.
+# The recipe has many parts. [ablation.py](scripts/ablation.py) takes them out one at a time and trains again, on the same budget of pixels and from the same seeds: the paper's table of improvements, read backwards. A whole training takes five minutes, so these are short ones of 10 epochs, each from three seeds. A dot is one training, a bar the mean of the three. Grey means *undecided*: the difference from the full recipe is no larger than the spread of the seeds.
 
 # %%
 from IPython.display import Image
@@ -425,11 +425,11 @@ Image(filename=yolo.ROOT / "data/reference/ablation.png")
 
 # %% [markdown]
 # - **Batch norm and the loss** weigh most. Without batch norm the loss stops being a number within the first steps, at this learning rate and in bfloat16; with the series' loss (its four mistakes, no weight for small boxes, no warm-up), two fifths of the mAP are gone.
-# - **Augmentation** costs .04 here, on test and on validation images. Ten epochs are too short to memorise 400 images, and pictures that change make the task harder; whole trainings without it were not compared.
-# - **Hand-picked anchors** cost .05 on test and .04 on validation images, **no first stage** .02 and .04, although its runs got more epochs of detection for the pixels that the crops would have cost. The dots on the test images lie too far apart to call that decided; the validation images would.
-# - **All else is undecided.** That does not say that it is useless. It says that 100 test images and two short runs cannot tell. And what helps a long training may cost in a short one: the weight of place and size, for example, costs .05 on the validation images here, while in whole trainings the mean of validation and test mAP was .66 with it (two runs) and .64 without (one; all three with five anchors, not stored).
+# - **Augmentation** costs .05 here on test images, and .02 on validation images, which is within their spread. Ten epochs are too short to memorise 400 images, and pictures that change make the task harder; whole trainings without it were not compared.
+# - **Hand-picked anchors** cost .05 on test and on validation images, **no first stage** .02 and .04, although its runs got more epochs of detection for the pixels that the crops would have cost. The dots on the test images lie too far apart to call that decided; the validation images would.
+# - **All else is undecided.** That does not say that it is useless. It says that 100 test images and three short runs cannot tell. And what helps a long training may cost in a short one: the weight of place and size, for example, costs .04 on the validation images here, while in whole trainings the mean of validation and test mAP was .66 with it (two runs) and .64 without (one; all three with five anchors, not stored).
 #
-# Two seeds are few: by chance alone, one comparison in five would look decided.
+# By chance alone, one comparison in twenty would look decided.
 
 # %% [markdown]
 # ## What if the run is killed?
