@@ -822,7 +822,7 @@ occupied = small_y.numpy()[..., 4] > 0
 frequency = small_y.numpy()[occupied][:, 5:].mean(axis=0)
 probability = yolo.decode_predictions(blind(grey[:1], training=False), anchors).class_probabilities.numpy()[0]
 blind_guess = np.mean([probability[tuple(place[1:])] for place in np.argwhere(occupied)], axis=0)
-order = np.argsort(-frequency, kind="stable")[:10]
+order = np.argsort(-frequency, kind="stable")[: min(10, np.count_nonzero(frequency))]
 print("blind guesses within .1 of the classes' frequencies:", np.abs(blind_guess - frequency).max() < 0.1)
 
 figure, axes = plt.subplots(1, 2, figsize=(10.5, 3.6), layout="constrained")
