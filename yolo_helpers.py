@@ -90,10 +90,10 @@ class Settings:
 
 PROFILES = {
     "tiny": dict(width=0.25, passthrough="space_to_depth", image_size=480, batch_size=32, pretrain_epochs=15, crop_size=96,
-                 phases=(Phase(0.25, (192, 224), (0.4, 1.6)), Phase(0.6, (256, 288, 320), (0.4, 1.6)),
+                 phases=(Phase(0.2, (192, 224), (0.4, 1.6)), Phase(0.5, (256, 288, 320), (0.4, 1.6)),
                          Phase(0.9, (416, 448, 480), (0.4, 1.6)), Phase(1, (480,), (1, 1))),
-                 frozen=5, epochs=84, optimizer="muon", learning_rate=6e-3, coordinate_scale=4.0, jitter=0.15,
-                 validate_every=7, patience=84),
+                 frozen=5, epochs=80, optimizer="muon", learning_rate=6e-3, coordinate_scale=4.0, jitter=0.15,
+                 validate_every=10, patience=80),
     "full": dict(width=1.0, passthrough="darknet", image_size=416, batch_size=16, pretrain_epochs=0, crop_size=224,
                  phases=(Phase(1, tuple(range(320, 609, 32)), (1, 1)),), frozen=0, epochs=160, optimizer="sgd",
                  learning_rate=1e-3, coordinate_scale=1, jitter=0.3, validate_every=1, patience=40),

@@ -100,7 +100,7 @@ anchors = np.array(yolo.read_artifact(yolo.find_artifact(settings, "anchors.json
 #
 # The colours' numbers are those of Darknet's `yolov2-voc.cfg`. The boxes move with their pixels; one that keeps less than a quarter of its area inside is dropped, the others are clipped. And every ten steps, another **image side** is drawn, so that one set of weights learns objects at many scales (the paper's multi-scale training).
 #
-# **Small images first, whole photos last.** `settings.phases` says what training images look like over the epochs. In the first quarter of `tiny`, they have 192 and 224 pixels, then 256 to 320, and in the last tenth they are whole photos of 352 pixels, as validation and test images are. A step on the small ones costs a little more than half as much, and is good enough to learn what a box is at all. With small images for 55 % of the epochs, the validation loss came out slightly higher in the same minutes (one run each). The last phase is for the difference between training and test: parts of photos show objects larger than whole photos do, at every side, and the batch norms' averages follow what training shows (Touvron et al. 2019, [Fixing the train-test resolution discrepancy](https://arxiv.org/abs/1906.06423)). It was worth about .01 of mAP (one run each).
+# **Small images first, whole photos last.** `settings.phases` says what training images look like over the epochs. In the first quarter of `tiny`, they have 192 and 224 pixels, then 256 to 320, after 60 % of the epochs 416 to 480, and in the last tenth they are whole photos of 480 pixels, as validation and test images are. A step on the smallest costs about two fifths of one on the largest, and is good enough to learn what a box is at all. The large ones are for small objects: the network misses a centre by about a sixth of a cell, however much of the photo the cell shows, so the larger the image, the better its small boxes fit. With sides up to 320 only, tested at 352, the mAP was .05 lower (in five sixths of the time). The last phase is for the difference between training and test: parts of photos show objects larger than whole photos do, at every side, and the batch norms' averages follow what training shows (Touvron et al. 2019, [Fixing the train-test resolution discrepancy](https://arxiv.org/abs/1906.06423)). Without large images, it was worth about .01 of mAP (one run each).
 #
 # **The anchors keep their pixels.** When the side changes, what is an anchor of "a quarter of the image"? Darknet's anchors are grid units, that is, multiples of 32 pixels, at every side. That is the natural choice: a convolution sees pixels, not fractions, and the same pixels should ask for the same answer. Our anchors are fractions of an image of `image_size` pixels; at another side, `anchors_at` turns them into that side's fractions.
 #
@@ -370,7 +370,7 @@ history = yolo.train_detector(
 # - **training falls, validation rises**: memorising; more augmentation or more images are needed;
 # - **neither falls**: look at the batch figure above, then at the learning rate.
 #
-# In `tiny`, the phases change at the dotted lines. At the first, the images grow: the training loss jumps up for a moment, because larger images have more cells to be wrong in, and soon falls below. The validation images have had 352 pixels all the time; what an object looks like at about that size is learned only now. At the second, training images become whole photos of that size.
+# In `tiny`, the phases change at the dotted lines. At the first two, the images grow: the training loss jumps up for a moment, because larger images have more cells to be wrong in, and soon falls below. The validation images have had 480 pixels all the time; what an object looks like at about that size is learned only behind the second line, where the mAP jumps. At the third, training images become whole photos of that size.
 #
 # Right, the number that counts. It often still climbs while the loss looks flat: the loss adds up how sure and how exact every prediction is, the mAP asks only for the order of the scores and for an IoU of .5.
 
@@ -416,7 +416,7 @@ plt.show()
 # %% [markdown]
 # ## What does each part give?
 #
-# The recipe has many parts. [ablation.py](scripts/ablation.py) takes them out one at a time and trains again, on the same budget of pixels and from the same seeds: the paper's table of improvements, read backwards. A whole training takes five minutes, so these are short ones of 10 epochs, each from three seeds. A dot is one training, a bar the mean of the three. Grey means *undecided*: the difference from the full recipe is no larger than the spread of the seeds.
+# The recipe has many parts. [ablation.py](scripts/ablation.py) takes them out one at a time and trains again, on the same budget of pixels and from the same seeds: the paper's table of improvements, read backwards. A whole training takes minutes, so these are short ones of 10 epochs, each from three seeds. A dot is one training, a bar the mean of the three. Grey means *undecided*: the difference from the full recipe is no larger than the spread of the seeds.
 
 # %%
 from IPython.display import Image

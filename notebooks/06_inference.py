@@ -26,7 +26,7 @@
 # *The series* is Yumi's blog series on YOLOv2, which these notebooks follow; *the paper* is [YOLO9000](https://arxiv.org/abs/1612.08242); *Darknet* is its authors' [program](https://github.com/pjreddie/darknet).
 #
 # **You will learn**
-# - how 11 x 11 x 4 predictions become boxes in the photo's own pixels;
+# - how 15 x 15 x 4 predictions become boxes in the photo's own pixels;
 # - what the score threshold and non-maximum suppression do, step by step, in pictures;
 # - precision, recall, average precision and mAP, written in plain loops and checked;
 # - what kinds of mistakes a detector makes, and what each kind costs;
@@ -447,7 +447,7 @@ print("no repair makes it worse:", all(np.nan_to_num(cost) > -0.02 for cost in c
 # The network is fully convolutional: the same weights run at any side that is a multiple of 32. The paper's most practical figure is the trade between mAP and speed with one set of weights. Here is ours. (Milliseconds are this machine's; compare the shape, not the values.) More pixels find more: at first a lot, from about 300 px on little for the time they take.
 
 # %% tags=["nbval-ignore-output"]
-sides = (160, 192, 224, 256, 288, 320, 352, 416)
+sides = (160, 224, 288, 352, 416, 480, 544, 608)
 inputs = [network_input(test_photos[0], side) for side in sides]
 times = np.zeros((20, len(sides)))
 for turn, number in np.ndindex(times.shape):  # in turns: whatever else the machine does meets all sides
