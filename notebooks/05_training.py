@@ -416,7 +416,7 @@ plt.show()
 # %% [markdown]
 # ## What does each part give?
 #
-# The recipe has many parts. [ablation.py](scripts/ablation.py) takes them out one at a time and trains again, on the same budget of pixels and from the same seeds: the paper's table of improvements, read backwards. A whole training takes minutes, so these are short ones of 10 epochs, each from three seeds. A dot is one training, a bar the mean of the three. Grey means *undecided*: the difference from the full recipe is no larger than the spread of the seeds.
+# The recipe has many parts. [ablation.py](scripts/ablation.py) takes them out one at a time and trains again, on the same budget of pixels and from the same seeds: the paper's table of improvements, read backwards. A whole training takes minutes, so these are short ones of 10 epochs, each from three seeds (of an earlier recipe, without the images above 352 pixels). A dot is one training, a bar the mean of the three. Grey means *undecided*: the difference from the full recipe is no larger than the spread of the seeds.
 
 # %%
 from IPython.display import Image

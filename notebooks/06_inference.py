@@ -362,7 +362,7 @@ plt.show()
 # %% [markdown]
 # ## What kinds of mistakes, and what do they cost?
 #
-# "mAP 0.6" does not say what to work on. Each wrong detection is one of five kinds, and there are objects that nothing found (after Bolya et al., [TIDE](https://arxiv.org/abs/2008.08115)):
+# "mAP 0.7" does not say what to work on. Each wrong detection is one of five kinds, and there are objects that nothing found (after Bolya et al., [TIDE](https://arxiv.org/abs/2008.08115)):
 #
 # | kind | the detection ... | to repair it |
 # |---|---|---|
@@ -440,11 +440,11 @@ plt.show()
 print("no repair makes it worse:", all(np.nan_to_num(cost) > -0.02 for cost in costs.values()))
 
 # %% [markdown]
-# On the carried data, place costs most, then class. Doubles and boxes on nothing cost next to nothing: suppression and the ranking by score take care of them. So the next idea should be one for better-fitting boxes, or for classes that look alike.
+# On the carried data, class and place cost most, about as much as each other. Doubles and boxes on nothing cost next to nothing: suppression and the ranking by score take care of them. So the next idea should be one for classes that look alike (the chart above says which), or for better-fitting boxes, of small objects above all: their centres are off by a sixth of a cell, which is a large part of a small box.
 #
 # ## Larger images, better boxes?
 #
-# The network is fully convolutional: the same weights run at any side that is a multiple of 32. The paper's most practical figure is the trade between mAP and speed with one set of weights. Here is ours. (Milliseconds are this machine's; compare the shape, not the values.) More pixels find more: at first a lot, from about 300 px on little for the time they take.
+# The network is fully convolutional: the same weights run at any side that is a multiple of 32. The paper's most practical figure is the trade between mAP and speed with one set of weights. Here is ours. (Milliseconds are this machine's; compare the shape, not the values.) More pixels find more, up to the side at which the training ended. At still larger sides, large objects become larger than any that the network has learned.
 
 # %% tags=["nbval-ignore-output"]
 sides = (160, 224, 288, 352, 416, 480, 544, 608)
