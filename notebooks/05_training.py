@@ -33,7 +33,7 @@
 # - how to read training curves, and why validation mAP (not training loss) chooses the weights;
 # - how a run survives being killed.
 #
-# *Read 20 min, run 5 to 8 min on two CPU cores, exercises 30 min.*
+# *Read 20 min, run 6 to 10 min on two CPU cores, exercises 30 min.*
 #
 # | part | 1 anchors | 2 encoding | 3 model | 4 loss | **5 training** | 6 inference |
 # |---|---|---|---|---|---|---|
@@ -305,7 +305,7 @@ print("devices that share each batch:", strategy.num_replicas_in_sync)
 # %% [markdown]
 # ## Stage one: learn what things look like
 #
-# A detector must learn two things: what a bicycle looks like, and where bicycles are. The paper learns them one after the other. First, Darknet-19 is trained as a plain classifier on ImageNet's 1.28 million photos; then its head is exchanged and it learns to detect. We have no ImageNet here, but every true box is a labelled picture: cut out with up to as much again around it, flipped and recoloured. Part 3 shows a batch of these crops. A crop is a tenth of an image in pixels, so this stage is cheap.
+# A detector must learn two things: what a bicycle looks like, and where bicycles are. The paper learns them one after the other. First, Darknet-19 is trained as a plain classifier on ImageNet's 1.28 million photos; then its head is exchanged and it learns to detect. We have no ImageNet here, but every true box is a labelled picture: cut out with up to as much again around it, flipped and recoloured. Part 3 shows a batch of these crops. A crop has about a fifteenth of the pixels of an image, so this stage is cheap.
 #
 # How much it gives, and how much every other part of the recipe, is what `notebooks/scripts/ablation.py` measures.
 #
@@ -496,7 +496,7 @@ print("written:", ", ".join(sorted(p.name for p in Path(settings.artifacts).glob
 #
 # <details><summary>Solutions</summary>
 #
-# 1. Compare the two curves of validation mAP at the same number of minutes, not of epochs: the first stage takes about a fifth of the time. (Freeze nothing then: random filters should learn.) The fewer the images, the more it should help.
+# 1. Compare the two curves of validation mAP at the same number of minutes, not of epochs: the first stage takes about an eighth of the time. (Freeze nothing then: random filters should learn.) The fewer the images, the more it should help.
 # 2. Validation loss turns upwards while training loss falls faster than before: memorising.
 # 3. The loss jumps and, thanks to clipping, comes back; the mAP stays near zero for longer. Without clipping the loss may become NaN.
 # 4. Scaling a kernel before batch norm changes nothing in the output, so decay there acts as a learning-rate control; gamma is the real scale of a channel, and pulling it to zero would switch the channel off.
