@@ -416,7 +416,7 @@ plt.show()
 # %% [markdown]
 # ## What does each part give?
 #
-# The recipe has many parts. [ablation.py](scripts/ablation.py) takes them out one at a time and trains again, on the same budget of pixels and from the same seeds: the paper's table of improvements, read backwards. A whole training takes minutes, so these are short ones of 10 epochs, each from three seeds (of an earlier recipe, without the images above 352 pixels). A dot is one training, a bar the mean of the three. Grey means *undecided*: the difference from the full recipe is no larger than the spread of the seeds.
+# The recipe has many parts. [ablation.py](scripts/ablation.py) takes them out one at a time and trains again, on the same budget of pixels and from the same seeds: the paper's table of improvements, read backwards. A whole training takes minutes, so these are short ones of 10 epochs, each from three seeds. A dot is one training, a bar the mean of the three. Grey means *undecided*: the difference from the full recipe is no larger than the spread of the seeds.
 
 # %%
 from IPython.display import Image
@@ -424,10 +424,9 @@ from IPython.display import Image
 Image(filename=yolo.ROOT / "data/reference/ablation.png")
 
 # %% [markdown]
-# - **Batch norm and the loss** weigh most. Without batch norm the loss stops being a number within the first steps, at this learning rate and in bfloat16; with the series' loss (its four mistakes, no weight for small boxes, no warm-up), two fifths of the mAP are gone.
-# - **Augmentation** costs .05 here on test images, and .02 on validation images, which is within their spread. Ten epochs are too short to memorise 400 images, and pictures that change make the task harder; whole trainings without it were not compared.
-# - **Hand-picked anchors** cost .05 on test and on validation images, **no first stage** .02 and .04, although its runs got more epochs of detection for the pixels that the crops would have cost. The dots on the test images lie too far apart to call that decided; the validation images would.
-# - **All else is undecided.** That does not say that it is useless. It says that 100 test images and three short runs cannot tell. And what helps a long training may cost in a short one: the weight of place and size, for example, costs .04 on the validation images here, while in whole trainings the mean of validation and test mAP was .66 with it (two runs) and .64 without (one; all three with five anchors, not stored).
+# - **Batch norm, the first stage and the loss** weigh most. Without batch norm the loss stops being a number within the first steps, at this learning rate and in bfloat16. Without the first stage, 67 % of the mAP are gone, although its runs got two more epochs of detection for the pixels that the crops would have cost: ten epochs are too few to learn from nothing what things look like. With the series' loss (its four mistakes, no weight for small boxes, no warm-up), it is 43 %. The validation images say the same of all three.
+# - **Augmentation** costs .05 here on test and .03 on validation images, both undecided. Ten epochs are too short to memorise 400 images, and pictures that change make the task harder; whole trainings without it were not compared.
+# - **All else is undecided**, too, on the test images. That does not say that it is useless. It says that 100 images and three short runs cannot tell. And what helps a long training may cost in a short one: the weight of place and size, for example, costs .04 on the validation images here, while in whole trainings of an earlier recipe the mean of validation and test mAP was .66 with it (two runs) and .64 without (one; all three with five anchors, not stored).
 #
 # By chance alone, one comparison in twenty would look decided.
 
