@@ -72,7 +72,7 @@ settings = yolo.load_settings()
 print(settings.table())
 
 # %% [markdown]
-# Weights and anchors come from parts 5 and 1 if you have run them, else from the copies that the repository carries. The **test** images were never used for training, and no epoch or threshold was chosen by them. (Between settings of part 5 that the validation images could not tell apart, we looked at both.)
+# Weights and anchors come from parts 5 and 1 if you have run them, else from the copies that the repository carries. The **test** images were never used for training, and no epoch or threshold was chosen by them. (Between settings of part 5 that the validation images could not tell apart, and for the sides of the images, we looked at both.)
 
 # %%
 splits = yolo.load_splits(settings.voc_dir)
@@ -440,11 +440,11 @@ plt.show()
 print("no repair makes it worse:", all(np.nan_to_num(cost) > -0.02 for cost in costs.values()))
 
 # %% [markdown]
-# On the carried data, class and place cost most, about as much as each other. Doubles and boxes on nothing cost next to nothing: suppression and the ranking by score take care of them. So the next idea should be one for classes that look alike (the chart above says which), or for better-fitting boxes, of small objects above all: their centres are off by a sixth of a cell, which is a large part of a small box.
+# On the carried data, class and place cost most, about as much as each other. Doubles and boxes on nothing cost next to nothing: suppression and the ranking by score take care of them. So the next idea should be one for classes that look alike (the chart above says which), or for better-fitting boxes, of small objects above all: their centres are off by a sixth to a fifth of a cell, which is a large part of a small box.
 #
 # ## Larger images, better boxes?
 #
-# The network is fully convolutional: the same weights run at any side that is a multiple of 32. The paper's most practical figure is the trade between mAP and speed with one set of weights. Here is ours. (Milliseconds are this machine's; compare the shape, not the values.) More pixels find more, up to the side at which the training ended. At still larger sides, large objects become larger than any that the network has learned.
+# The network is fully convolutional: the same weights run at any side that is a multiple of 32. The paper's most practical figure is the trade between mAP and speed with one set of weights. Here is ours. (Milliseconds are this machine's; compare the shape, not the values.) More pixels find more, up to the side at which the training ended; beyond it, the mAP falls again.
 
 # %% tags=["nbval-ignore-output"]
 sides = (160, 224, 288, 352, 416, 480, 544, 608)
