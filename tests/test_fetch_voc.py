@@ -1,4 +1,6 @@
-"""The downloader against a small server on this computer that does what real mirrors do, good and bad; no network."""
+"""The downloader against a small server on this computer that does what real mirrors
+do, good and bad; no network.
+"""
 
 import contextlib
 import hashlib
@@ -15,7 +17,9 @@ import pytest
 
 import yolo_helpers as yolo
 
-SPEC = importlib.util.spec_from_file_location("fetch_voc", yolo.ROOT / "data" / "fetch_voc.py")
+SPEC = importlib.util.spec_from_file_location(
+    "fetch_voc", yolo.ROOT / "data" / "fetch_voc.py"
+)
 fetch = importlib.util.module_from_spec(SPEC)
 SPEC.loader.exec_module(fetch)
 
@@ -52,16 +56,30 @@ VOC_TAR = tar_of(FILES)
 
 
 class Mirror(http.server.BaseHTTPRequestHandler):
-    """/<manner>/<file name>: serves the server's `content` in that manner, and notes (manner, Range) in `asked`."""
+    """/<manner>/<file name>: serves the server's `content` in that manner, and notes
+    (manner, Range) in `asked`.
+    """
 
     def do_GET(self):
         manner, wanted = self.path.split("/")[1], self.headers.get("Range")
         self.server.asked.append((manner, wanted))
-        getattr(self, manner)(self.server.content, int(re.match(r"bytes=(\d+)-", wanted)[1]) if wanted else 0)
+        getattr(self, manner)(
+            self.server.content,
+            int(re.match(r"bytes=(\d+)-", wanted)[1]) if wanted else 0,
+        )
 
     def good(self, content, start, stop=None):
-        fields = {"Content-Range": f"bytes {start}-{len(content) - 1}/{len(content)}"} if start else {}
-        self.answer(206 if start else 200, content[start:stop], length=len(content) - start, **fields)
+        fields = (
+            {"Content-Range": f"bytes {start}-{len(content) - 1}/{len(content)}"}
+            if start
+            else {}
+        )
+        self.answer(
+            206 if start else 200,
+            content[start:stop],
+            length=len(content) - start,
+            **fields,
+        )
 
     def breaks(self, content, start):
         self.good(content, start, stop=start + len(content) // 3)
@@ -84,7 +102,11 @@ class Mirror(http.server.BaseHTTPRequestHandler):
         self.good(content[:-1] + b"?", start)
 
     def other_range(self, content, start):
-        self.answer(206, content[start:], **{"Content-Range": f"bytes 0-{len(content) - 1}/{len(content)}"})
+        self.answer(
+            206,
+            content[start:],
+            **{"Content-Range": f"bytes 0-{len(content) - 1}/{len(content)}"},
+        )
 
     def other_file(self, content, start):
         self.answer(200, b"another" + content)
@@ -105,7 +127,9 @@ class Mirror(http.server.BaseHTTPRequestHandler):
         self.send_response(status)
         if length is not None:
             self.send_header("Content-Length", str(length or len(body)))
-        for name, value in ({"Content-Type": "application/octet-stream"} | fields).items():
+        for name, value in (
+            {"Content-Type": "application/octet-stream"} | fields
+        ).items():
             self.send_header(name, value)
         self.end_headers()
         self.wfile.write(body)
@@ -130,14 +154,21 @@ def source(server):
     """source(manner, ...): the server's content at mirrors with these manners."""
 
     def make(*manners, name="voc.tar"):
-        urls = tuple(f"http://127.0.0.1:{server.server_port}/{manner}/{name}" for manner in manners)
-        return fetch.Source(name, len(server.content), hashlib.md5(server.content).hexdigest(), urls)
+        urls = tuple(
+            f"http://127.0.0.1:{server.server_port}/{manner}/{name}"
+            for manner in manners
+        )
+        return fetch.Source(
+            name, len(server.content), hashlib.md5(server.content).hexdigest(), urls
+        )
 
     return make
 
 
 def files_below(folder):
-    return {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
+    return {
+        str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()
+    }
 
 
 def message_of(source, folder, fetching=fetch.fetch_voc):
@@ -150,7 +181,10 @@ def message_of(source, folder, fetching=fetch.fetch_voc):
 def test_what_detection_needs_is_unpacked(source, tmp_path, capsys):
     target = fetch.fetch_voc(tmp_path, source("good"))
     assert target == tmp_path / "VOCdevkit" / "VOC2012"
-    assert files_below(tmp_path) == {"voc.tar", *(name for name in FILES if "Segmentation" not in name)}
+    assert files_below(tmp_path) == {
+        "voc.tar",
+        *(name for name in FILES if "Segmentation" not in name),
+    }
     assert (target / "JPEGImages" / "a.jpg").read_bytes() == PHOTO
     assert f"VOC_DIR={target}" in capsys.readouterr().out
 
@@ -171,7 +205,9 @@ def test_an_archive_from_elsewhere_is_used(server, source, tmp_path):
 
 
 @pytest.mark.parametrize("content", [WEB_PAGE, VOC_TAR[:-1] + b"?"])
-def test_a_wrong_archive_from_elsewhere_is_refused_and_left_alone(content, server, source, tmp_path):
+def test_a_wrong_archive_from_elsewhere_is_refused_and_left_alone(
+    content, server, source, tmp_path
+):
     (tmp_path / "voc.tar").write_bytes(content)
     assert "delete it" in message_of(source("good"), tmp_path)
     assert (tmp_path / "voc.tar").read_bytes() == content and server.asked == []
@@ -179,24 +215,33 @@ def test_a_wrong_archive_from_elsewhere_is_refused_and_left_alone(content, serve
 
 def test_a_folder_that_is_not_voc_is_left_alone(source, tmp_path):
     (tmp_path / "VOCdevkit" / "VOC2012" / "JPEGImages").mkdir(parents=True)
-    assert "has no Annotations, ImageSets; move it away" in message_of(source("good"), tmp_path)
+    assert "has no Annotations, ImageSets; move it away" in message_of(
+        source("good"), tmp_path
+    )
 
 
 def test_another_year_beside_it_stays(source, tmp_path):
     (tmp_path / "VOCdevkit" / "VOC2007").mkdir(parents=True)
     fetch.fetch_voc(tmp_path, source("good"))
-    assert {path.name for path in (tmp_path / "VOCdevkit").iterdir()} == {"VOC2007", "VOC2012"}
+    assert {path.name for path in (tmp_path / "VOCdevkit").iterdir()} == {
+        "VOC2007",
+        "VOC2012",
+    }
 
 
 def test_a_broken_download_goes_on_in_the_next_run(server, source, tmp_path):
     message = message_of(source("breaks"), tmp_path)
     received = (tmp_path / "voc.tar.part").read_bytes()
     assert received and VOC_TAR.startswith(received)
-    assert f"{len(received):,} of {len(VOC_TAR):,}" in message and "run again" in message
+    assert (
+        f"{len(received):,} of {len(VOC_TAR):,}" in message and "run again" in message
+    )
 
     fetch.fetch_voc(tmp_path, source("good"))
     assert server.asked == [("breaks", None), ("good", f"bytes={len(received)}-")]
-    assert (tmp_path / "voc.tar").read_bytes() == VOC_TAR and not (tmp_path / "voc.tar.part").exists()
+    assert (tmp_path / "voc.tar").read_bytes() == VOC_TAR and not (
+        tmp_path / "voc.tar.part"
+    ).exists()
 
 
 def test_a_broken_download_goes_on_at_the_next_mirror(server, source, tmp_path):
@@ -229,17 +274,26 @@ REFUSALS = {
 
 
 @pytest.mark.parametrize("manner", REFUSALS)
-def test_a_bad_mirror_takes_nothing_away_and_the_next_is_asked(manner, server, source, tmp_path):
+def test_a_bad_mirror_takes_nothing_away_and_the_next_is_asked(
+    manner, server, source, tmp_path
+):
     (tmp_path / "voc.tar.part").write_bytes(VOC_TAR[:1000])
     assert REFUSALS[manner] in message_of(source(manner), tmp_path)
-    assert files_below(tmp_path) == {"voc.tar.part"} and (tmp_path / "voc.tar.part").read_bytes() == VOC_TAR[:1000]
+    assert (
+        files_below(tmp_path) == {"voc.tar.part"}
+        and (tmp_path / "voc.tar.part").read_bytes() == VOC_TAR[:1000]
+    )
 
     fetch.fetch_voc(tmp_path, source(manner, "good"))
     assert server.asked[-1] == ("good", "bytes=1000-")
 
 
-@pytest.mark.parametrize(("manner", "reason"), [("corrupt", "md5 differs"), ("endless", "bytes instead of")])
-def test_a_corrupt_file_is_deleted_and_the_next_mirror_asked(manner, reason, server, source, tmp_path):
+@pytest.mark.parametrize(
+    ("manner", "reason"), [("corrupt", "md5 differs"), ("endless", "bytes instead of")]
+)
+def test_a_corrupt_file_is_deleted_and_the_next_mirror_asked(
+    manner, reason, server, source, tmp_path
+):
     message = message_of(source(manner), tmp_path)
     assert reason in message and "deleted" in message and not files_below(tmp_path)
 
@@ -254,10 +308,19 @@ def test_a_server_that_is_down(source, tmp_path):
 
 UNSAFE = {
     "parent": tar_of(FILES | {"../evil": b""}),
-    "parent further in": tar_of(FILES | {"VOCdevkit/VOC2012/JPEGImages/../../../../evil": b""}),
+    "parent further in": tar_of(
+        FILES | {"VOCdevkit/VOC2012/JPEGImages/../../../../evil": b""}
+    ),
     "absolute": tar_of(FILES | {"/tmp/evil": b""}),
-    "symbolic link": tar_of(FILES, special("VOCdevkit/VOC2012/Annotations/evil", tarfile.SYMTYPE, "/etc")),
-    "link inside": tar_of(FILES, special("VOCdevkit/VOC2012/Annotations/evil", tarfile.LNKTYPE, next(iter(FILES)))),
+    "symbolic link": tar_of(
+        FILES, special("VOCdevkit/VOC2012/Annotations/evil", tarfile.SYMTYPE, "/etc")
+    ),
+    "link inside": tar_of(
+        FILES,
+        special(
+            "VOCdevkit/VOC2012/Annotations/evil", tarfile.LNKTYPE, next(iter(FILES))
+        ),
+    ),
     "device": tar_of(FILES, special("VOCdevkit/evil", tarfile.CHRTYPE)),
 }
 
@@ -268,11 +331,15 @@ def test_an_unsafe_archive_is_refused_whole(kind, server, source, tmp_path):
     folder = tmp_path / "inner" / "data"
     folder.mkdir(parents=True)
     message = message_of(source("good"), folder)
-    assert "voc.tar" in message and "evil" in message and "nothing is unpacked" in message
+    assert (
+        "voc.tar" in message and "evil" in message and "nothing is unpacked" in message
+    )
     assert files_below(tmp_path) == {"inner/data/voc.tar"}
 
 
-@pytest.mark.parametrize("content", [tar_of({"readme": b""}), b"no archive at all" * 100])
+@pytest.mark.parametrize(
+    "content", [tar_of({"readme": b""}), b"no archive at all" * 100]
+)
 def test_an_archive_of_something_else_is_refused(content, server, source, tmp_path):
     server.content = content
     assert "nothing is unpacked" in message_of(source("good"), tmp_path)
@@ -280,15 +347,27 @@ def test_an_archive_of_something_else_is_refused(content, server, source, tmp_pa
 
 
 def test_what_a_killed_run_left_behind_is_cleared(source, tmp_path):
-    left = tmp_path / "VOCdevkit" / "VOC2012.unpacking" / "VOCdevkit" / "VOC2012" / "JPEGImages"
+    left = (
+        tmp_path
+        / "VOCdevkit"
+        / "VOC2012.unpacking"
+        / "VOCdevkit"
+        / "VOC2012"
+        / "JPEGImages"
+    )
     left.mkdir(parents=True)
     (left / "old.jpg").write_bytes(b"half")
-    assert not (fetch.fetch_voc(tmp_path, source("good")) / "JPEGImages" / "old.jpg").exists()
+    assert not (
+        fetch.fetch_voc(tmp_path, source("good")) / "JPEGImages" / "old.jpg"
+    ).exists()
     assert not (tmp_path / "VOCdevkit" / "VOC2012.unpacking").exists()
 
 
-def test_a_full_disk_is_noticed_before_anything_is_fetched(server, source, tmp_path, monkeypatch):
-    usage = fetch.shutil.disk_usage(tmp_path)._replace(free=len(VOC_TAR))  # enough for the archive only
+def test_a_full_disk_is_noticed_before_anything_is_fetched(
+    server, source, tmp_path, monkeypatch
+):
+    # enough for the archive only
+    usage = fetch.shutil.disk_usage(tmp_path)._replace(free=len(VOC_TAR))
     monkeypatch.setattr(fetch.shutil, "disk_usage", lambda path: usage)
     assert "make room" in message_of(source("good"), tmp_path)
     assert server.asked == []
@@ -302,7 +381,10 @@ def weights(server):
     """The server then has weights for a narrow network with COCO's head."""
     header = np.array([0, 1, 0, 123456], "<i4")  # 16 bytes, as in the real file
     count = yolo.build_yolov2(num_anchors=5, num_classes=80, width=WIDTH).count_params()
-    server.content = header.tobytes() + np.random.default_rng(0).random(count).astype("<f4").tobytes()
+    server.content = (
+        header.tobytes()
+        + np.random.default_rng(0).random(count).astype("<f4").tobytes()
+    )
 
 
 def fetch_narrow_weights(folder, source):
@@ -317,20 +399,26 @@ def test_weights_are_fetched_once_and_read(weights, server, source, tmp_path, ca
         assert "version 0.1.0, trained on 123,456 images" in capsys.readouterr().out
     assert len(server.asked) == 3
 
-    model = yolo.build_yolov2(num_anchors=4, num_classes=20, width=WIDTH)  # as the docstring says
+    # as the docstring says
+    model = yolo.build_yolov2(num_anchors=4, num_classes=20, width=WIDTH)
     yolo.load_darknet_weights(model, path, head=False)
 
 
 def test_weights_of_another_network_are_refused(weights, server, source, tmp_path):
     server.content = server.content[:-4]
-    assert "the model needs" in message_of(source("good", name="yolov2.weights"), tmp_path, fetch_narrow_weights)
+    assert "the model needs" in message_of(
+        source("good", name="yolov2.weights"), tmp_path, fetch_narrow_weights
+    )
 
 
 @pytest.mark.parametrize(
     ("error", "text"),
     [
         (ValueError("voc.tar: corrupt; delete it"), "voc.tar: corrupt; delete it"),
-        (PermissionError(13, "Permission denied", "voc.tar.part"), "'voc.tar.part'; make room or allow writing"),
+        (
+            PermissionError(13, "Permission denied", "voc.tar.part"),
+            "'voc.tar.part'; make room or allow writing",
+        ),
         (KeyboardInterrupt(), "run again"),
     ],
 )

@@ -13,7 +13,9 @@ SCALE = 2  # pictures are rendered larger and averaged: smooth edges
 
 @dataclass
 class Placed:
-    """An object in a scene: its class (None for clutter), model in world coordinates, and direction."""
+    """An object in a scene: its class (None for clutter), model in world coordinates,
+    and direction.
+    """
 
     name: str | None
     model: Model
@@ -22,7 +24,9 @@ class Placed:
 
 @dataclass
 class Camera:
-    """At `position`, looking along +y and `pitch` degrees down; `angle` is the vertical field of view in degrees."""
+    """At `position`, looking along +y and `pitch` degrees down; `angle` is the vertical
+    field of view in degrees.
+    """
 
     position: np.ndarray
     pitch: float
@@ -33,7 +37,10 @@ class Camera:
     @property
     def axes(self):
         p = np.radians(self.pitch)
-        forward, up = np.array([0, np.cos(p), -np.sin(p)]), np.array([0, np.sin(p), np.cos(p)])
+        forward, up = (
+            np.array([0, np.cos(p), -np.sin(p)]),
+            np.array([0, np.sin(p), np.cos(p)]),
+        )
         return np.array([1.0, 0, 0]), up, forward
 
     def rays(self):
@@ -41,12 +48,17 @@ class Camera:
         right, up, forward = self.axes
         tangent = np.tan(np.radians(self.angle) / 2)
         v = (1 - (np.arange(self.height) + 0.5) / self.height * 2) * tangent
-        u = ((np.arange(self.width) + 0.5) / self.width * 2 - 1) * tangent * self.width / self.height
+        u = (
+            ((np.arange(self.width) + 0.5) / self.width * 2 - 1)
+            * tangent
+            * self.width
+            / self.height
+        )
         rays = forward + u[None, :, None] * right + v[:, None, None] * up
         return rays / np.linalg.norm(rays, axis=2, keepdims=True)
 
     def project(self, points):
-        """(n, 2) pixel coordinates (x, y) of points, and which lie before the camera."""
+        """(n, 2) pixel coordinates of points, and which lie in front of the camera."""
         right, up, forward = self.axes
         local = np.asarray(points) - self.position
         depth = local @ forward
@@ -64,7 +76,11 @@ class Scene:
 
 
 def _plotter(camera, scale, background):
-    plotter = pv.Plotter(off_screen=True, window_size=(camera.width * scale, camera.height * scale), lighting="none")
+    plotter = pv.Plotter(
+        off_screen=True,
+        window_size=(camera.width * scale, camera.height * scale),
+        lighting="none",
+    )
     plotter.set_background(background)
     right, up, forward = camera.axes
     plotter.camera_position = [camera.position, camera.position + forward, up]
@@ -80,7 +96,10 @@ def _screenshot(plotter, far):
 
 
 def _far(scene):
-    reach = [np.linalg.norm(placed.model.bounds - scene.camera.position, axis=1).max() for placed in scene.objects]
+    reach = [
+        np.linalg.norm(placed.model.bounds - scene.camera.position, axis=1).max()
+        for placed in scene.objects
+    ]
     return max([30.0, *reach]) * 1.5
 
 
@@ -95,7 +114,9 @@ def _meshes(placed, world):
 
 
 def object_ids(scene, scale=1):
-    """(H, W) int: 0 where nothing stands, else 1 + the number of the object that is visible there."""
+    """(H, W) int: 0 where nothing stands, else 1 + the number of the object that is
+    visible there.
+    """
     plotter = _plotter(scene.camera, scale, "black")
     plotter.disable_anti_aliasing()
     for number, placed in enumerate(scene.objects, 1):
@@ -106,7 +127,11 @@ def object_ids(scene, scale=1):
 
 def pixels_alone(scene, number):
     """How many pixels an object would cover if nothing stood before it."""
-    return int((object_ids(Scene(scene.world, scene.camera, [scene.objects[number]])) > 0).sum())
+    return int(
+        (
+            object_ids(Scene(scene.world, scene.camera, [scene.objects[number]])) > 0
+        ).sum()
+    )
 
 
 def _shaded(scene):
@@ -130,25 +155,38 @@ def _shaded(scene):
         (np.array([0.4, -0.8, 0.5]), 0.22),
         (np.array([-0.7, 0.3, 0.6]), 0.14),
     ):
-        light = pv.Light(position=centre + 1e4 * direction, focal_point=centre, light_type="scene light", intensity=strength)
+        light = pv.Light(
+            position=centre + 1e4 * direction,
+            focal_point=centre,
+            light_type="scene light",
+            intensity=strength,
+        )
         light.positional = False
         plotter.add_light(light)
-    extent = np.median([np.ptp(placed.model.bounds, axis=0).max() for placed in scene.objects])
-    plotter.enable_ssao(radius=0.12 * extent, bias=0.004 * extent, kernel_size=24, blur=True)
+    extent = np.median(
+        [np.ptp(placed.model.bounds, axis=0).max() for placed in scene.objects]
+    )
+    plotter.enable_ssao(
+        radius=0.12 * extent, bias=0.004 * extent, kernel_size=24, blur=True
+    )
     return _screenshot(plotter, _far(scene)).astype(np.float32) / 255
 
 
 def _shadow(scene):
-    """(H, W) share of shadow on the ground: the objects, flattened along the sunlight."""
+    """(H, W) share of shadow on the ground: the objects flattened along the light."""
     sun, plotter = scene.world.sun, _plotter(scene.camera, 1, "black")
     for placed in scene.objects:
         for mesh, _ in _meshes(placed, scene.world):
             flat = mesh.copy()
             points = np.asarray(flat.points, float)
-            flat.points = points - np.maximum(points[:, 2:], 0) / sun[2] * sun + [0, 0, 0.001]
+            flat.points = (
+                points - np.maximum(points[:, 2:], 0) / sun[2] * sun + [0, 0, 0.001]
+            )
             plotter.add_mesh(flat, color="white", lighting=False)
     mask = _screenshot(plotter, _far(scene))[..., 0].astype(np.float32) / 255
-    return 0.7 * cv2.GaussianBlur(mask, (0, 0), 1.2) + 0.3 * cv2.GaussianBlur(mask, (0, 0), 4)
+    return 0.7 * cv2.GaussianBlur(mask, (0, 0), 1.2) + 0.3 * cv2.GaussianBlur(
+        mask, (0, 0), 4
+    )
 
 
 def picture(scene, rng):
@@ -157,10 +195,20 @@ def picture(scene, rng):
     colour, ground, _ = worlds.paint(scene.world, camera.position, camera.rays())
     strength = {"room": 0.38, "water": 0.22}.get(scene.world.name, 0.5)
     colour = colour * (1 - strength * _shadow(scene) * ground)[..., None]
-    colour = cv2.resize(colour.astype(np.float32), None, fx=SCALE, fy=SCALE, interpolation=cv2.INTER_LINEAR)
+    colour = cv2.resize(
+        colour.astype(np.float32),
+        None,
+        fx=SCALE,
+        fy=SCALE,
+        interpolation=cv2.INTER_LINEAR,
+    )
     solid = object_ids(scene, SCALE) > 0
     colour = np.where(solid[..., None], _shaded(scene), colour) * scene.world.sun_colour
-    image = cv2.resize(colour.astype(np.float32), (camera.width, camera.height), interpolation=cv2.INTER_AREA)
+    image = cv2.resize(
+        colour.astype(np.float32),
+        (camera.width, camera.height),
+        interpolation=cv2.INTER_AREA,
+    )
     return _photographed(image, rng)
 
 

@@ -1,4 +1,6 @@
-"""A short moving scene: a street seen by a camera that drives along, with the boxes of every frame."""
+"""A short moving scene: a street seen by a camera that drives along, with the boxes of
+every frame.
+"""
 
 import csv
 from concurrent.futures import ProcessPoolExecutor
@@ -18,7 +20,9 @@ SECONDS, FRAMES_PER_SECOND, WIDTH, HEIGHT = 20, 10, 480, 360
 
 
 class Cast:
-    """Who moves in the scene: (class, model, start (x, y), velocity (m/s), yaw), and what stands still."""
+    """Who moves in the scene: (class, model, start (x, y), velocity (m/s), yaw), and
+    what stands still.
+    """
 
     def __init__(self, seed):
         rng = np.random.default_rng([seed, 999_999])
@@ -44,7 +48,9 @@ class Cast:
         for x in np.arange(-30, 60, 6.5):
             name = str(rng.choice(("house", "tree", "tree", "bush", "lamp_post")))
             model = clutter.TOWN[name](rng).merged()
-            self.scenery.append(Placed(None, model.moved(offset=(x, 26 + 4 * rng.random(), 0))))
+            self.scenery.append(
+                Placed(None, model.moved(offset=(x, 26 + 4 * rng.random(), 0)))
+            )
 
     def add(self, name, model, x, y, speed):
         yaw = 0.0 if speed > 0 else 180.0
@@ -58,7 +64,9 @@ class Cast:
             self.add(name, model, x, y, speed)
 
     def cyclist(self, rng, x, y, speed):
-        self.with_rider("bicycle", BUILDERS["bicycle"](rng, kind="city"), rng, x, y, speed)
+        self.with_rider(
+            "bicycle", BUILDERS["bicycle"](rng, kind="city"), rng, x, y, speed
+        )
 
     def with_rider(self, name, model, rng, x, y, speed):
         self.add(name, model, x, y, speed)
@@ -67,8 +75,16 @@ class Cast:
         self.add("person", rider.moved(offset=shift), x, y, speed)
 
     def scene(self, seconds):
-        """The scene at a moment; the camera drifts to the right and turns its head down a little."""
-        camera = Camera(np.array([-2 + 0.55 * seconds, 0.0, 1.8]), 3.0 + np.sin(seconds / 3), 46, WIDTH, HEIGHT)
+        """The scene at a moment; the camera drifts to the right and turns its head down
+        a little.
+        """
+        camera = Camera(
+            np.array([-2 + 0.55 * seconds, 0.0, 1.8]),
+            3.0 + np.sin(seconds / 3),
+            46,
+            WIDTH,
+            HEIGHT,
+        )
         objects = [
             Placed(name, model.moved(offset=(x + speed * seconds, y, 0), yaw=yaw), yaw)
             for name, model, x, y, speed, yaw in self.actors
@@ -86,20 +102,36 @@ def make_frame(seed, number):
     """(picture, [(class, box, difficult)]) of one frame."""
     rng = np.random.default_rng([seed, number])
     scene, labels = voc.label(cast_of(seed).scene(number / FRAMES_PER_SECOND), rng)
-    return render.picture(scene, np.random.default_rng([seed, 1])), [(item.name, item.box, item.difficult) for item in labels]
+    return render.picture(scene, np.random.default_rng([seed, 1])), [
+        (item.name, item.box, item.difficult) for item in labels
+    ]
 
 
 def make_video(folder, seed, workers):
-    """Write street.mp4 and street.csv (frame from 0, class, box in 1-based inclusive pixels, difficult)."""
+    """Write street.mp4 and street.csv (frame from 0, class, box in 1-based inclusive
+    pixels, difficult).
+    """
     folder = Path(folder)
     folder.mkdir(parents=True)
-    writer = cv2.VideoWriter(str(folder / "street.mp4"), cv2.VideoWriter_fourcc(*"mp4v"), FRAMES_PER_SECOND, (WIDTH, HEIGHT))
+    writer = cv2.VideoWriter(
+        str(folder / "street.mp4"),
+        cv2.VideoWriter_fourcc(*"mp4v"),
+        FRAMES_PER_SECOND,
+        (WIDTH, HEIGHT),
+    )
     count = SECONDS * FRAMES_PER_SECOND
-    with ProcessPoolExecutor(workers) as pool, open(folder / "street.csv", "w", newline="") as table:
+    with (
+        ProcessPoolExecutor(workers) as pool,
+        open(folder / "street.csv", "w", newline="") as table,
+    ):
         rows = csv.writer(table, lineterminator="\n")
         rows.writerow(["frame", "class", "xmin", "ymin", "xmax", "ymax", "difficult"])
-        for number, (picture, labels) in enumerate(pool.map(make_frame, [seed] * count, range(count))):
+        for number, (picture, labels) in enumerate(
+            pool.map(make_frame, [seed] * count, range(count))
+        ):
             writer.write(picture[..., ::-1])
             for name, box, difficult in labels:
-                rows.writerow([number, name, *(round(value) for value in box), int(difficult)])
+                rows.writerow(
+                    [number, name, *(round(value) for value in box), int(difficult)]
+                )
     writer.release()

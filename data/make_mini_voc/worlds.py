@@ -1,7 +1,8 @@
 """The worlds: ground, sky and walls, painted for each pixel from the ray that it sees.
 
-A world is painted, not modelled: where a pixel's ray meets the ground (z = 0) or the back wall, a function of the place
-there gives the colour. That is sharp near by, free of flicker far away, and costs no polygons.
+A world is painted, not modelled: where a pixel's ray meets the ground (z = 0) or the
+back wall, a function of the place there gives the colour. That is sharp near by, free
+of flicker far away, and costs no polygons.
 """
 
 from dataclasses import dataclass
@@ -25,7 +26,9 @@ def noise(x, y, seed):
 
 
 def layered(x, y, seed, octaves, pixel):
-    """Noise of several sizes; those finer than a pixel there (`pixel`, in the units of x and y) fade out."""
+    """Noise of several sizes; those finer than a pixel there (`pixel`, in the units of
+    x and y) fade out.
+    """
     total = np.zeros_like(x)
     for k in range(octaves):
         fade = np.clip(1.5 - 2**k * pixel, 0, 1)
@@ -34,7 +37,10 @@ def layered(x, y, seed, octaves, pixel):
 
 
 def mix(first, second, share):
-    return np.asarray(first) * (1 - share[..., None]) + np.asarray(second) * share[..., None]
+    return (
+        np.asarray(first) * (1 - share[..., None])
+        + np.asarray(second) * share[..., None]
+    )
 
 
 @dataclass
@@ -51,7 +57,9 @@ class World:
     ground_second: np.ndarray
     wall: np.ndarray | None = None  # a room has a back wall
     wall_second: np.ndarray | None = None
-    depth: float = 0.0  # where the back wall, the middle of the street or the track lies (y)
+    depth: float = (
+        0.0  # where the back wall, the middle of the street or the track lies (y)
+    )
     turn: float = 0.0  # degrees by which the track is turned about (turn_x, depth)
     turn_x: float = 0.0
     pattern: int = 0
@@ -63,14 +71,39 @@ GROUNDS = {
         ((0.36, 0.56, 0.22), (0.5, 0.62, 0.28), (0.3, 0.48, 0.2), (0.6, 0.62, 0.32)),
         ((0.52, 0.62, 0.3), (0.28, 0.44, 0.18)),
     ),
-    "field": (((0.72, 0.62, 0.38), (0.6, 0.5, 0.34), (0.66, 0.6, 0.42)), ((0.5, 0.52, 0.28), (0.55, 0.42, 0.28))),
-    "sand": (((0.86, 0.77, 0.58), (0.8, 0.7, 0.55)), ((0.76, 0.66, 0.48), (0.9, 0.84, 0.68))),
-    "road": (((0.42, 0.42, 0.43), (0.5, 0.49, 0.48), (0.36, 0.37, 0.39)), ((0.62, 0.6, 0.56), (0.36, 0.52, 0.25))),
-    "rail": (((0.52, 0.48, 0.44), (0.46, 0.44, 0.43)), ((0.4, 0.52, 0.26), (0.62, 0.6, 0.58))),
-    "water": (((0.2, 0.4, 0.52), (0.16, 0.36, 0.4), (0.3, 0.48, 0.6)), ((0.5, 0.66, 0.76), (0.4, 0.58, 0.62))),
-    "airfield": (((0.6, 0.6, 0.6), (0.52, 0.53, 0.54)), ((0.42, 0.55, 0.28), (0.55, 0.58, 0.36))),
+    "field": (
+        ((0.72, 0.62, 0.38), (0.6, 0.5, 0.34), (0.66, 0.6, 0.42)),
+        ((0.5, 0.52, 0.28), (0.55, 0.42, 0.28)),
+    ),
+    "sand": (
+        ((0.86, 0.77, 0.58), (0.8, 0.7, 0.55)),
+        ((0.76, 0.66, 0.48), (0.9, 0.84, 0.68)),
+    ),
+    "road": (
+        ((0.42, 0.42, 0.43), (0.5, 0.49, 0.48), (0.36, 0.37, 0.39)),
+        ((0.62, 0.6, 0.56), (0.36, 0.52, 0.25)),
+    ),
+    "rail": (
+        ((0.52, 0.48, 0.44), (0.46, 0.44, 0.43)),
+        ((0.4, 0.52, 0.26), (0.62, 0.6, 0.58)),
+    ),
+    "water": (
+        ((0.2, 0.4, 0.52), (0.16, 0.36, 0.4), (0.3, 0.48, 0.6)),
+        ((0.5, 0.66, 0.76), (0.4, 0.58, 0.62)),
+    ),
+    "airfield": (
+        ((0.6, 0.6, 0.6), (0.52, 0.53, 0.54)),
+        ((0.42, 0.55, 0.28), (0.55, 0.58, 0.36)),
+    ),
     "room": (
-        ((0.62, 0.45, 0.28), (0.75, 0.6, 0.42), (0.5, 0.36, 0.25), (0.7, 0.68, 0.64), (0.55, 0.52, 0.5), (0.45, 0.5, 0.56)),
+        (
+            (0.62, 0.45, 0.28),
+            (0.75, 0.6, 0.42),
+            (0.5, 0.36, 0.25),
+            (0.7, 0.68, 0.64),
+            (0.55, 0.52, 0.5),
+            (0.45, 0.5, 0.56),
+        ),
         ((0.5, 0.35, 0.22), (0.62, 0.6, 0.56)),
     ),
 }
@@ -95,8 +128,18 @@ WALLS = (
 
 def make_world(rng, name):
     """A world by name, with random light, sky and colours."""
-    azimuth, height = rng.uniform(-2.6, -0.5), rng.uniform(0.55, 1.15)  # the sun stands somewhere behind the camera
-    sun = np.array([np.cos(azimuth) * np.cos(height), np.sin(azimuth) * np.cos(height), np.sin(height)])
+    # the sun stands somewhere behind the camera
+    azimuth, height = (
+        rng.uniform(-2.6, -0.5),
+        rng.uniform(0.55, 1.15),
+    )
+    sun = np.array(
+        [
+            np.cos(azimuth) * np.cos(height),
+            np.sin(azimuth) * np.cos(height),
+            np.sin(height),
+        ]
+    )
     top, low = SKIES[rng.integers(len(SKIES))]
     first, second = GROUNDS[name]
     warm = rng.uniform(-0.06, 0.06)
@@ -112,13 +155,18 @@ def make_world(rng, name):
         pattern=int(rng.integers(4)),
     )
     if name == "room":
-        world.wall, world.wall_second = np.array(WALLS[rng.integers(len(WALLS))]), np.array(WALLS[rng.integers(len(WALLS))])
+        world.wall, world.wall_second = (
+            np.array(WALLS[rng.integers(len(WALLS))]),
+            np.array(WALLS[rng.integers(len(WALLS))]),
+        )
         world.haze = 0.0
     return world
 
 
 def paint(world, origin, rays):
-    """Colours (H, W, 3), whether each pixel shows the ground, and its distance in metres; rays (H, W, 3) of unit length."""
+    """Colours (H, W, 3), whether each pixel shows the ground, and its distance in
+    metres; rays (H, W, 3) of unit length.
+    """
     down = np.minimum(rays[..., 2], -1e-6)
     distance = np.where(rays[..., 2] < -1e-5, -origin[2] / down, 1e6)
     if world.wall is not None:
@@ -128,7 +176,9 @@ def paint(world, origin, rays):
     x, y = origin[0] + rays[..., 0] * distance, origin[1] + rays[..., 1] * distance
     # metres that one pixel covers there: textures finer than that fade out
     pixel = np.minimum(0.0012 * distance**2 / max(origin[2], 0.3), 1e3)
-    ground = _PAINTERS[world.name](world, np.clip(x, -1e4, 1e4), np.clip(y, -1e4, 1e4), pixel, rays)
+    ground = _PAINTERS[world.name](
+        world, np.clip(x, -1e4, 1e4), np.clip(y, -1e4, 1e4), pixel, rays
+    )
     if world.wall is not None:
         z = origin[2] + rays[..., 2] * distance
         colour = np.where(wall[..., None], _wall(world, x, z), ground)
@@ -136,23 +186,46 @@ def paint(world, origin, rays):
     fade = 1 - np.exp(-np.minimum(distance, 1e5) * world.haze)
     ground = mix(ground, world.sky_low, np.clip(fade, 0, 0.92))
     sky = distance > 5e5
-    return np.clip(np.where(sky[..., None], _sky(world, rays), ground), 0, 1), ~sky, distance
+    return (
+        np.clip(np.where(sky[..., None], _sky(world, rays), ground), 0, 1),
+        ~sky,
+        distance,
+    )
 
 
 def _sky(world, rays):
     height = np.clip(rays[..., 2], 0, 1)
     colour = mix(world.sky_low, world.sky_top, np.clip(height * 2.2, 0, 1) ** 0.7)
     x, y = rays[..., 0] / (height + 0.18), rays[..., 1] / (height + 0.18)
-    cloud = np.clip(layered(x * 1.6, y * 1.6, world.seed, 5, np.full_like(x, 0.02)) * 1.3 + 0.25 * (world.pattern - 1.5), 0, 1)
+    cloud = np.clip(
+        layered(x * 1.6, y * 1.6, world.seed, 5, np.full_like(x, 0.02)) * 1.3
+        + 0.25 * (world.pattern - 1.5),
+        0,
+        1,
+    )
     colour = mix(colour, (0.97, 0.97, 0.98), 0.85 * cloud * np.clip(height * 9, 0, 1))
     azimuth = np.arctan2(rays[..., 0], rays[..., 1])
-    if world.name not in ("water",) or world.pattern % 2:  # hills or woods on the horizon
+    if (
+        world.name not in ("water",) or world.pattern % 2
+    ):  # hills or woods on the horizon
         for k, (size, tone) in enumerate(((0.09, 0.55), (0.045, 0.3))):
             crest = size * (
-                0.55 + 0.5 * layered(azimuth * 3 + 5 * k, azimuth * 0, world.seed + 3 * k, 4 if k else 2, np.full_like(x, 0.02))
+                0.55
+                + 0.5
+                * layered(
+                    azimuth * 3 + 5 * k,
+                    azimuth * 0,
+                    world.seed + 3 * k,
+                    4 if k else 2,
+                    np.full_like(x, 0.02),
+                )
             )
             hill = np.clip((crest - rays[..., 2]) * 500, 0, 1)
-            colour = mix(colour, mix(np.array([0.3, 0.42, 0.3]), world.sky_low, np.full_like(x, tone)), hill)
+            colour = mix(
+                colour,
+                mix(np.array([0.3, 0.42, 0.3]), world.sky_low, np.full_like(x, tone)),
+                hill,
+            )
     return colour
 
 
@@ -164,11 +237,17 @@ def _meadow(world, x, y, pixel, rays):
 
 
 def _road(world, x, y, pixel, rays):
-    """A street across the picture with its middle at `depth`, a pavement on both sides, then grass."""
+    """A street across the picture with its middle at `depth`, a pavement on both sides,
+    then grass.
+    """
     grain = layered(x * 14, y * 14, world.seed, 3, 14 * pixel)
     colour = (
         np.broadcast_to(world.ground, (*x.shape, 3))
-        * (1 + 0.05 * grain + 0.05 * layered(x * 0.4, y * 0.4, world.seed + 4, 3, 0.4 * pixel))[..., None]
+        * (
+            1
+            + 0.05 * grain
+            + 0.05 * layered(x * 0.4, y * 0.4, world.seed + 4, 3, 0.4 * pixel)
+        )[..., None]
     )
     centre = world.depth
     dash = (np.abs(y - centre) < 0.09) & (np.mod(x + world.seed, 6) < 3)
@@ -176,7 +255,10 @@ def _road(world, x, y, pixel, rays):
     colour = np.where((dash | edge)[..., None], (0.88, 0.88, 0.85), colour)
     beyond = np.abs(y - centre) > 4.0
     slabs = (np.mod(x, 1.2) < 0.03) | (np.mod(y, 0.8) < 0.03)
-    pavement = np.array([0.66, 0.64, 0.6]) * (1 + 0.05 * grain - 0.1 * (slabs & (pixel < 0.2)))[..., None]
+    pavement = (
+        np.array([0.66, 0.64, 0.6])
+        * (1 + 0.05 * grain - 0.1 * (slabs & (pixel < 0.2)))[..., None]
+    )
     colour = np.where(beyond[..., None], pavement, colour)
     return np.where(
         (np.abs(y - centre) > 9.0)[..., None],
@@ -186,34 +268,63 @@ def _road(world, x, y, pixel, rays):
 
 
 def _rail(world, x, y, pixel, rays):
-    """Gravel with two tracks, the nearer through (`turn_x`, `depth`): sleepers and rails; grass on both sides."""
+    """Gravel with two tracks, the nearer through (`turn_x`, `depth`): sleepers and
+    rails; grass on both sides.
+    """
     c, s = np.cos(np.radians(world.turn)), np.sin(np.radians(world.turn))
     along, aside = x - world.turn_x, y - world.depth
     x, y = c * along + s * aside, c * aside - s * along + world.depth
     grain = layered(x * 16, y * 16, world.seed, 3, 16 * pixel)
-    grass = mix(np.array([0.4, 0.54, 0.26]), np.array([0.52, 0.6, 0.32]), 0.5 + 0.5 * layered(x, y, world.seed, 3, pixel))
-    colour = np.broadcast_to(world.ground, (*x.shape, 3)) * (1 + 0.16 * grain)[..., None]
+    grass = mix(
+        np.array([0.4, 0.54, 0.26]),
+        np.array([0.52, 0.6, 0.32]),
+        0.5 + 0.5 * layered(x, y, world.seed, 3, pixel),
+    )
+    colour = (
+        np.broadcast_to(world.ground, (*x.shape, 3)) * (1 + 0.16 * grain)[..., None]
+    )
     for track in (world.depth, world.depth + 4.5):
         across = np.abs(y - track)
         sleeper = (across < 1.3) & (np.mod(x, 0.65) < 0.26)
         colour = np.where(sleeper[..., None], np.array([0.4, 0.33, 0.28]), colour)
-        colour = np.where((np.abs(across - 0.72) < 0.055)[..., None], np.array([0.72, 0.72, 0.74]), colour)
-    return np.where((np.abs(y - world.depth - 2) > 6.5)[..., None], grass * (1 + 0.1 * grain)[..., None], colour)
+        colour = np.where(
+            (np.abs(across - 0.72) < 0.055)[..., None],
+            np.array([0.72, 0.72, 0.74]),
+            colour,
+        )
+    return np.where(
+        (np.abs(y - world.depth - 2) > 6.5)[..., None],
+        grass * (1 + 0.1 * grain)[..., None],
+        colour,
+    )
 
 
 def _water(world, x, y, pixel, rays):
     ripples = layered(x * 0.9, y * 2.2, world.seed, 4, 1.2 * pixel)
     slant = np.clip(1 + rays[..., 2] * 1.6, 0, 1) ** 2  # flat views mirror the sky
-    colour = mix(mix(world.ground, world.ground_second, np.clip(0.5 + 0.6 * ripples, 0, 1)), world.sky_low, 0.55 * slant)
+    colour = mix(
+        mix(world.ground, world.ground_second, np.clip(0.5 + 0.6 * ripples, 0, 1)),
+        world.sky_low,
+        0.55 * slant,
+    )
     return colour + 0.1 * np.clip(ripples - 0.75, 0, 1)[..., None]
 
 
 def _airfield(world, x, y, pixel, rays):
     grain = layered(x * 2, y * 2, world.seed, 3, 2 * pixel)
     joints = ((np.mod(x, 7) < 0.12) | (np.mod(y, 7) < 0.12)) & (pixel < 0.6)
-    concrete = np.broadcast_to(world.ground, (*x.shape, 3)) * (1 + 0.04 * grain - 0.12 * joints)[..., None]
-    concrete = np.where((np.abs(np.mod(y, 42) - 20) < 0.25)[..., None], (0.92, 0.8, 0.2), concrete)
-    return np.where((y > 90)[..., None], world.ground_second * (1 + 0.1 * grain)[..., None], concrete)
+    concrete = (
+        np.broadcast_to(world.ground, (*x.shape, 3))
+        * (1 + 0.04 * grain - 0.12 * joints)[..., None]
+    )
+    concrete = np.where(
+        (np.abs(np.mod(y, 42) - 20) < 0.25)[..., None], (0.92, 0.8, 0.2), concrete
+    )
+    return np.where(
+        (y > 90)[..., None],
+        world.ground_second * (1 + 0.1 * grain)[..., None],
+        concrete,
+    )
 
 
 def _floor(world, x, y, pixel, rays):
@@ -221,27 +332,47 @@ def _floor(world, x, y, pixel, rays):
     first, second = world.ground, world.ground * 0.88
     if world.pattern == 0:  # planks
         board = np.floor(x / 0.16)
-        tone = 0.5 + 0.5 * np.sin(board * 78.2 + np.floor((y + board * 0.37) / 1.3) * 37.7)
-        colour = mix(first, second, tone) * (1 + 0.05 * layered(x * 12, y * 1.2, world.seed, 3, 8 * pixel))[..., None]
+        tone = 0.5 + 0.5 * np.sin(
+            board * 78.2 + np.floor((y + board * 0.37) / 1.3) * 37.7
+        )
+        colour = (
+            mix(first, second, tone)
+            * (1 + 0.05 * layered(x * 12, y * 1.2, world.seed, 3, 8 * pixel))[..., None]
+        )
         return np.where((np.mod(x, 0.16) < 0.006)[..., None], colour * 0.75, colour)
     if world.pattern == 1:  # tiles
         light = (np.floor(x / 0.33) + np.floor(y / 0.33)) % 2
         joint = (np.mod(x, 0.33) < 0.012) | (np.mod(y, 0.33) < 0.012)
-        colour = mix(first, np.clip(first * 1.25, 0, 1), light) * (1 + 0.02 * grain)[..., None]
+        colour = (
+            mix(first, np.clip(first * 1.25, 0, 1), light)
+            * (1 + 0.02 * grain)[..., None]
+        )
         return np.where(joint[..., None], colour * 0.85, colour)
-    carpet = np.broadcast_to(first, (*x.shape, 3)) * (1 + 0.06 * layered(x * 25, y * 25, world.seed, 3, 25 * pixel))[..., None]
+    carpet = (
+        np.broadcast_to(first, (*x.shape, 3))
+        * (1 + 0.06 * layered(x * 25, y * 25, world.seed, 3, 25 * pixel))[..., None]
+    )
     if world.pattern == 2:
         return carpet
-    rug = (np.abs(x - 0.2) < 1.5) & (np.abs(y - world.depth + 2.2) < 1.1)  # a rug with a border
+    # a rug with a border
+    rug = (np.abs(x - 0.2) < 1.5) & (np.abs(y - world.depth + 2.2) < 1.1)
     border = rug & ((np.abs(x - 0.2) > 1.35) | (np.abs(y - world.depth + 2.2) > 0.95))
-    colour = np.where(rug[..., None], mix(world.wall_second * 0.8, np.array([0.6, 0.25, 0.22]), np.full(x.shape, 0.5)), carpet)
+    colour = np.where(
+        rug[..., None],
+        mix(
+            world.wall_second * 0.8, np.array([0.6, 0.25, 0.22]), np.full(x.shape, 0.5)
+        ),
+        carpet,
+    )
     return np.where(border[..., None], np.array([0.85, 0.78, 0.62]), colour)
 
 
 def _wall(world, x, z):
     colour = (
         np.broadcast_to(world.wall, (*x.shape, 3))
-        * (1 + 0.015 * layered(x * 3, z * 3, world.seed, 3, np.full_like(x, 0.05)))[..., None]
+        * (1 + 0.015 * layered(x * 3, z * 3, world.seed, 3, np.full_like(x, 0.05)))[
+            ..., None
+        ]
     )
     if world.pattern == 1:
         colour = np.where((np.mod(x, 0.3) < 0.15)[..., None], colour, colour * 0.94)
@@ -249,7 +380,12 @@ def _wall(world, x, z):
         colour = np.where((z < 1.0)[..., None], world.wall_second * 0.85, colour)
     rng = np.random.default_rng(int(world.seed * 1000))
     for _ in range(int(rng.integers(0, 4))):  # framed pictures and windows
-        cx, cz, w, h = rng.uniform(-2.6, 2.6), rng.uniform(1.5, 2.0), rng.uniform(0.25, 0.6), rng.uniform(0.2, 0.45)
+        cx, cz, w, h = (
+            rng.uniform(-2.6, 2.6),
+            rng.uniform(1.5, 2.0),
+            rng.uniform(0.25, 0.6),
+            rng.uniform(0.2, 0.45),
+        )
         window = rng.random() < 0.35
         w, h = (w * 1.5, h * 1.7) if window else (w, h)
         dx, dz = np.abs(x - cx), np.abs(z - cz)
@@ -260,13 +396,32 @@ def _wall(world, x, z):
             else mix(
                 rng.uniform(0.3, 0.9, 3),
                 rng.uniform(0.3, 0.9, 3),
-                np.clip(0.5 + layered((x - cx) * 4, (z - cz) * 4, world.seed + cx, 3, np.full_like(x, 0.05)), 0, 1),
+                np.clip(
+                    0.5
+                    + layered(
+                        (x - cx) * 4,
+                        (z - cz) * 4,
+                        world.seed + cx,
+                        3,
+                        np.full_like(x, 0.05),
+                    ),
+                    0,
+                    1,
+                ),
             )
         )
-        colour = np.where(frame[..., None], (0.93, 0.92, 0.9) if window else (0.35, 0.25, 0.18), colour)
+        colour = np.where(
+            frame[..., None],
+            (0.93, 0.92, 0.9) if window else (0.35, 0.25, 0.18),
+            colour,
+        )
         colour = np.where(inside[..., None], scene, colour)
         if window:
-            colour = np.where((inside & ((dx < 0.025) | (dz < 0.025)))[..., None], (0.93, 0.92, 0.9), colour)
+            colour = np.where(
+                (inside & ((dx < 0.025) | (dz < 0.025)))[..., None],
+                (0.93, 0.92, 0.9),
+                colour,
+            )
     return np.where((z < 0.09)[..., None], (0.9, 0.89, 0.86), colour)
 
 
