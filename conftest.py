@@ -1,7 +1,8 @@
 """How the notebooks run under pytest: repeatable, short, and away from data/artifacts.
 
-Each notebook gets an empty artifacts folder of its own, so that it reads the committed copies in data/reference/,
-exactly as it does when opened alone. After its first failing cell the rest of a notebook is skipped.
+Each notebook gets an empty artifacts folder of its own, so that it reads the committed
+copies in data/reference/, exactly as it does when opened alone. After its first failing
+cell the rest of a notebook is skipped.
 """
 
 import os
@@ -17,7 +18,7 @@ os.environ.update(
     YOLO_EPOCHS="1",  # the training notebook's long cells are not compared
     YOLO_ARTIFACTS=tempfile.mkdtemp(prefix="yolo-artifacts-"),
 )
-for name in ("YOLO_PROFILE", "VOC_DIR"):
+for name in ("YOLO_PROFILE", "VOC_DIR", "YOLO_WEIGHTS"):
     os.environ.pop(name, None)
 
 _failed = {}  # notebook -> name of its first failing cell
@@ -35,7 +36,7 @@ def pytest_runtest_setup(item):
         return
     if item.path in _failed:
         pytest.skip(f"an earlier cell failed: {_failed[item.path]}")
-    if item.path != _current:  # before nbval starts this notebook's kernel, which inherits the environment
+    if item.path != _current:  # nbval starts this notebook's kernel after this hook
         _current = item.path
         shutil.rmtree(os.environ["YOLO_ARTIFACTS"], ignore_errors=True)
         os.environ["YOLO_ARTIFACTS"] = tempfile.mkdtemp(prefix="yolo-artifacts-")

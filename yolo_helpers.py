@@ -1,1144 +1,2374 @@
 """YOLOv2 from scratch in TensorFlow 2: the code that the six notebooks share.
 
-Ordered as the series is: settings and artifacts, 1 anchors, 2 encoding, 3 model, 4 loss,
-5 training, 6 inference. Each notebook explains its part with plain loops first and then proves
-that the vectorised version here gives the same numbers.
+The sections follow the notebooks: settings, 1 anchors, 2 encoding, 3 model, 4 loss,
+5 training and 6 inference. Each notebook explains its section. The last section holds
+the files that the notebooks hand to each other.
 
-Conventions, everywhere: images are RGB; boxes are xmin, ymin, xmax, ymax; anchors are (k, 2) widths
-and heights as fractions of the image; `fractions` are continuous coordinates from 0 to 1.
-B images, a G x G grid, A anchors, C classes. "Darknet" is the original code, "paper" arXiv 1612.08242.
+Conventions, used everywhere unless a docstring says otherwise:
+
+- Images are RGB. Files are read as uint8 arrays (height, width, 3); the network sees
+  batches of float32 values from 0 to 1.
+- Boxes are rows of xmin, ymin, xmax, ymax. Most functions take them as fractions of
+  the image, from 0 to 1.
+- Anchors are rows of width and height in grid units. One grid unit is one cell of the
+  output grid, which is 32 pixels at every image size. Only `kmeans_anchors` and
+  anchors.json hold fractions of the image, as the blog series does.
+- Shapes use B for images in a batch, G for cells along one side of the grid, A for
+  anchors and C for classes.
+- The raw output of the network has the shape (B, G, G, A, 5 + C): one prediction for
+  each cell and anchor. A prediction that has to find an object is called responsible
+  for it; all others are background. Objectness says how sure a prediction is that
+  there is an object. The head is the last layer, which makes the raw output.
+
+"The paper" is YOLO9000 (arXiv 1612.08242), "Darknet" is its authors' program, and "the
+series" are Yumi's blog posts that the notebooks follow; README.md has the links.
 """
 
 import contextlib
+import csv
 import hashlib
+import itertools
 import json
 import math
 import os
-import time
-import zipfile
-from collections import namedtuple
-from dataclasses import dataclass, fields
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import NamedTuple
 
-# Before TensorFlow is imported: no C++ chatter, and results that repeat. oneDNN doubles the speed
-# of training on a CPU but sums in another order; `make run` turns it on.
+# TensorFlow reads these variables when it is imported. The first hides its start-up
+# messages. The second turns oneDNN off, so that sums have a fixed order and results
+# repeat. `make run` and the scripts turn oneDNN on, because training is faster then.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
 
 import cv2
 import defusedxml.ElementTree
+import keras
 import numpy as np
+import tensorflow as tf
 
-
-_stderr = os.dup(2)
-os.dup2(os.open(os.devnull, os.O_WRONLY), 2)  # TensorFlow's C++ writes there before its own log level acts
-try:
-    import keras
-    import tensorflow as tf
-
-    tf.config.list_physical_devices()  # looks for a GPU now, and complains now when there is none
-finally:
-    os.dup2(_stderr, 2)
-
-REPOSITORY = "yolov2-from-scratch/yolov2-from-scratch"  # owner/name: badges, bootstrap cells and README use it
 ROOT = Path(__file__).resolve().parent
+REFERENCE = ROOT / "data" / "reference"  # results that the repository carries
 
-# for data with other class names, write them here
-CLASSES = (*"aeroplane bicycle bird boat bottle bus car cat chair cow".split(),
-           *"diningtable dog horse motorbike person pottedplant sheep sofa train tvmonitor".split())  # fmt: skip
-MAX_BOXES = 50  # the series' buffer of true boxes per image
+VOC_CLASSES = (
+    "aeroplane",
+    "bicycle",
+    "bird",
+    "boat",
+    "bottle",
+    "bus",
+    "car",
+    "cat",
+    "chair",
+    "cow",
+    "diningtable",
+    "dog",
+    "horse",
+    "motorbike",
+    "person",
+    "pottedplant",
+    "sheep",
+    "sofa",
+    "train",
+    "tvmonitor",
+)
+
+CELL_SIZE = 32  # pixels; the network halves the image five times
+GRID_SIZE = 13  # cells along one side of an image of 416 pixels
+MAX_BOXES = 50  # the loss looks at no more boxes of one image than this
 
 
-# ------------------------------------------------------------------------------------------------
-# Settings and artifacts
-
-
-Phase = namedtuple("Phase", "until sides zoom")
-# until: share of the epochs after which it ends; sides: in pixels, of which training draws; zoom: smallest and largest share of a
-# photo's sides that an image shows, from 1 on the whole photo
+# --------------------------------------------------------------------------------------
+# Settings
 
 
 @dataclass(frozen=True)
 class Settings:
-    """What a notebook runs with: a profile's numbers, changed by the environment (see `load_settings`)."""
+    """All choices of a run. `load_settings` makes them from a profile."""
 
-    profile: str
-    voc_dir: Path
-    artifacts: Path
-    width: float  # of the network's layers, 1 = the paper's
-    passthrough: str  # its order, see `Passthrough`: "darknet", which Darknet's weights need, or "space_to_depth"
-    phases: tuple  # what training images look like, one `Phase` after the other
-    image_size: int  # image side in pixels for validation and test, at which the anchors' fractions hold
-    batch_size: int
-    pretrain_epochs: int  # over crops of the training objects, at `crop_size`
-    crop_size: int
-    frozen: int  # so many first convolutions learn no more after pre-training
-    epochs: int
-    optimizer: str  # of `TrainStep`
-    learning_rate: float  # the highest of the schedule
-    coordinate_scale: float  # weight of place and size in the loss; Darknet's 1, or more for short runs
-    jitter: float  # how far augmentation moves an image's borders; Darknet's .3, or less for short runs
-    validate_every: int  # epochs
-    patience: int  # epochs without a better validation mAP after which training stops
-    half_precision: bool = True  # 16-bit numbers inside the detector while it learns, where they are faster: `use_half_precision`
-    seed: int = 0
-
-    def table(self):
-        """The settings as lines of text, paths relative to the repository."""
-        return "\n".join(f"{name:<16} {_short(v) if isinstance(v, Path) else v}" for name, v in vars(self).items())
+    profile: str  # "tiny" or "full"
+    voc_dir: Path  # the data set, a folder in Pascal VOC's layout
+    classes: tuple  # class names; an object's label is its position in this tuple
+    artifacts: Path  # the folder that runs write to
+    weights: Path | None  # Darknet file to start from; None means random weights
+    width: float  # 0.25: a quarter of the paper's filters in every layer but the head
+    epochs: int  # passes over the training images
+    learning_rate: float  # the highest rate of the schedule
+    patience: int  # epochs without a better validation mAP before training stops
+    mixed_precision: bool  # compute in float16, see `training_policy`
+    image_size: int = 416  # side of validation and test images, in pixels
+    train_sizes: tuple = (320, 352, 384, 416, 448, 480, 512)  # for multi-scale training
+    batch_size: int = 16  # images in one training step
+    seed: int = 0  # of initial weights, order of the images and augmentation
 
 
 PROFILES = {
-    "tiny": dict(width=0.25, passthrough="space_to_depth", image_size=480, batch_size=32, pretrain_epochs=15, crop_size=96,
-                 phases=(Phase(0.2, (192, 224), (0.4, 1.6)), Phase(0.5, (256, 288, 320), (0.4, 1.6)),
-                         Phase(0.9, (416, 448, 480), (0.4, 1.6)), Phase(1, (480,), (1, 1))),
-                 frozen=5, epochs=80, optimizer="muon", learning_rate=6e-3, coordinate_scale=4.0, jitter=0.15,
-                 validate_every=10, patience=80),
-    "full": dict(width=1.0, passthrough="darknet", image_size=416, batch_size=16, pretrain_epochs=0, crop_size=224,
-                 phases=(Phase(1, tuple(range(320, 609, 32)), (1, 1)),), frozen=0, epochs=160, optimizer="sgd",
-                 learning_rate=1e-3, coordinate_scale=1, jitter=0.3, validate_every=1, patience=40),
-}  # fmt: skip
+    # A network with a quarter of the filters. It trains on two CPU cores in minutes.
+    "tiny": {
+        "voc_dir": "data/mini_voc",  # 600 rendered images, part of this repository
+        "weights": "data/pretrained/tiny.weights",  # part of this repository
+        "width": 0.25,
+        "epochs": 16,
+        "learning_rate": 5e-3,
+        "patience": 8,
+        "mixed_precision": False,
+    },
+    # The paper's network on the real Pascal VOC. It needs a GPU.
+    "full": {
+        "voc_dir": "data/VOCdevkit/VOC2012",  # `make voc` downloads it
+        "weights": "data/yolov2.weights",  # trained on COCO by the authors of YOLOv2
+        "width": 1.0,
+        "epochs": 40,
+        "learning_rate": 1e-3,
+        "patience": 10,
+        "mixed_precision": True,
+    },
+}
 
 
 def load_settings():
-    """Settings from the environment: YOLO_PROFILE (tiny or full), VOC_DIR, YOLO_ARTIFACTS, YOLO_EPOCHS.
+    """Settings of a profile, changed by environment variables.
 
-    Raises ValueError with one line for a value that cannot be used.
+    YOLO_PROFILE chooses the profile. VOC_DIR names the data set, YOLO_ARTIFACTS the
+    folder to write to, YOLO_EPOCHS the number of epochs and YOLO_WEIGHTS a Darknet
+    weights file to start from, or `none` for random weights.
+
+    Returns
+    -------
+    Settings
+
+    Raises
+    ------
+    ValueError
+        If a variable has a value that cannot be used. The message is one line.
     """
-    profile = os.environ.get("YOLO_PROFILE", "tiny")
+    profile = os.environ.get("YOLO_PROFILE") or "tiny"
     if profile not in PROFILES:
-        raise ValueError(f"YOLO_PROFILE={profile}: choose one of {', '.join(PROFILES)}")
-    voc_dir = Path(os.environ.get("VOC_DIR") or ROOT / {"tiny": "data/mini_voc", "full": "data/VOCdevkit/VOC2012"}[profile])
+        known = ", ".join(PROFILES)
+        raise ValueError(f"YOLO_PROFILE={profile}: choose one of {known}")
+    values = dict(PROFILES[profile])
+
+    voc_dir = Path(os.environ.get("VOC_DIR") or ROOT / values["voc_dir"]).resolve()
     if not (voc_dir / "Annotations").is_dir():
-        raise ValueError(f"VOC_DIR={_short(voc_dir)}: no folder Annotations there; give a folder like VOCdevkit/VOC2012")
-    numbers = dict(PROFILES[profile])
-    epochs = os.environ.get("YOLO_EPOCHS") or str(numbers["epochs"])
-    if not epochs.isdigit() or int(epochs) < 1:
-        raise ValueError(f"YOLO_EPOCHS={epochs}: give a whole number from 1")
-    numbers |= {"epochs": int(epochs), "pretrain_epochs": min(numbers["pretrain_epochs"], int(epochs))}
-    artifacts = Path(os.environ.get("YOLO_ARTIFACTS") or ROOT / "data/artifacts").resolve()
-    return Settings(profile=profile, voc_dir=voc_dir.resolve(), artifacts=artifacts, **numbers)
+        raise ValueError(
+            f"VOC_DIR={short_path(voc_dir)}: there is no folder Annotations in it; "
+            "name a folder like VOCdevkit/VOC2012"
+        )
+
+    epochs = os.environ.get("YOLO_EPOCHS") or str(values["epochs"])
+    if not epochs.isdecimal() or int(epochs) < 1:
+        raise ValueError(f"YOLO_EPOCHS={epochs}: use a whole number from 1 on")
+
+    artifacts = Path(os.environ.get("YOLO_ARTIFACTS") or ROOT / "data/artifacts")
+    weights = os.environ.get("YOLO_WEIGHTS") or ROOT / values["weights"]
+    values.update(
+        voc_dir=voc_dir,
+        classes=load_classes(voc_dir),
+        artifacts=artifacts.resolve(),
+        weights=None if weights == "none" else Path(weights).resolve(),
+        epochs=int(epochs),
+    )
+    return Settings(profile=profile, **values)
 
 
-def _short(path):
-    return path.relative_to(ROOT).as_posix() if (path := Path(path).resolve()).is_relative_to(ROOT) else str(path)
+def load_classes(voc_dir):
+    """Class names of a data set: the lines of its classes.txt, else VOC's twenty.
 
-
-def fingerprint(annotations):
-    """A short text that names the data an artifact was made from: number of images and a hash of their boxes."""
-    text = "".join(f"{a.filename} {a.boxes.tolist()} {a.labels.tolist()}" for a in annotations)
-    return f"{len(annotations)} images {hashlib.sha256(text.encode()).hexdigest()[:12]}"
-
-
-def find_artifact(settings, name, maker, data):
-    """Path of an artifact: from the artifacts folder, else the committed copy in data/reference.
-
-    name: file name, .json or .npz. maker: the notebook that makes it. data: `fingerprint` that its
-    `made_from["data"]` must equal. Prints which one is taken. Raises FileNotFoundError (nothing that fits)
-    or ValueError (cut short), each in one line with the cure.
+    Raises
+    ------
+    ValueError
+        If classes.txt names no class, or one class twice.
     """
-    places = {settings.artifacts / name: "this run's artifacts", ROOT / "data/reference" / name: "data/reference"}
-    found = [path for path in places if path.exists()]
-    if fitting := [path for path in found if read_artifact(path)["made_from"].get("data") == data]:
-        print(f"{name}: from {places[fitting[0]]}")
-        return fitting[0]
-    made = f" ({' and '.join(map(_short, found))}: made from other data)" if found else ""
-    raise FileNotFoundError(f"{name} for this data is missing{made}: run notebook {maker} first")
+    path = Path(voc_dir) / "classes.txt"
+    if not path.exists():
+        return VOC_CLASSES
+    lines = path.read_text(encoding="utf-8").splitlines()
+    names = tuple(line.strip() for line in lines if line.strip())
+    if not names or len(set(names)) < len(names):
+        raise ValueError(f"{path}: write one class name per line, and each name once")
+    return names
 
 
-def read_artifact(path):
-    """Contents of a .json or .npz artifact as a dict; ValueError in one line when it cannot be read."""
-    try:
-        if (path := Path(path)).suffix == ".json":
-            content = json.loads(path.read_text())
-        else:
-            with np.load(path, allow_pickle=False) as arrays:
-                content = dict(arrays)
-            content["made_from"] = json.loads(str(content["made_from"]))
-        content["made_from"].get("data")
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, EOFError, zipfile.BadZipFile) as error:
-        raise ValueError(f"{_short(path)}: not a whole artifact ({type(error).__name__}); delete it and make it again") from error
-    return content
+def short_path(path):
+    """A path as text: relative to the repository if it lies inside."""
+    path = Path(path).resolve()
+    return path.relative_to(ROOT).as_posix() if path.is_relative_to(ROOT) else str(path)
 
 
-def write_artifact(path, content, made_from):
-    """Write a .json or .npz artifact whole or not at all: to a temporary file beside it, then renamed."""
-    with _whole_file(path) as temporary:
-        if temporary.suffix == ".json":
-            temporary.write_text(json.dumps({**content, "made_from": made_from}, indent=1) + "\n")
-        else:
-            np.savez(temporary, **content, made_from=json.dumps(made_from))
-    return Path(path)
-
-
-@contextlib.contextmanager
-def _whole_file(path):
-    (path := Path(path)).parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{os.getpid()}-{path.name}")
-    try:
-        yield temporary
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
-# ------------------------------------------------------------------------------------------------
+# --------------------------------------------------------------------------------------
 # 1 Annotations and anchors
 
-Annotation = namedtuple("Annotation", "filename width height boxes labels difficult truncated image_path")
-# boxes (n, 4) float: the XML's own 1-based inclusive pixels; labels (n,): class numbers; difficult, truncated (n,): bool;
-# image_path: where the photo should lie
+
+@dataclass(frozen=True)
+class Annotation:
+    """The objects in one image, as its Pascal VOC XML file describes them."""
+
+    filename: str
+    width: int  # of the image, in pixels
+    height: int
+    boxes: np.ndarray  # (n, 4) float, in VOC's 1-based inclusive pixels
+    labels: np.ndarray  # (n,) int, positions in the tuple of class names
+    difficult: np.ndarray  # (n,) bool, objects that training and evaluation leave out
+    truncated: np.ndarray  # (n,) bool, objects that the image's border cuts
+    image_path: Path
 
 
-def read_annotation(path, classes=CLASSES):
-    """Read one Pascal VOC XML file as an `Annotation`.
+def read_annotation(path, classes=VOC_CLASSES):
+    """Read one Pascal VOC XML file.
 
-    Only <object> elements directly below the root count (a person's <part> boxes do not); missing
-    optional elements mean 0. Raises ValueError with one line (file, cause, cure).
+    Only <object> elements directly below the root count. A person's <part> elements
+    also have boxes, but we ignore them. Optional elements may be missing.
+
+    Returns
+    -------
+    Annotation
+
+    Raises
+    ------
+    ValueError
+        If the file is broken. The message is one line with the file, the cause and
+        the cure.
     """
-    try:
-        root = defusedxml.ElementTree.parse(path := Path(path), forbid_dtd=True).getroot()
-    except (defusedxml.DefusedXmlException, defusedxml.ElementTree.ParseError, ValueError, LookupError) as error:
-        danger = isinstance(error, defusedxml.DefusedXmlException) and "declares entities or a document type; do not use it"
-        raise ValueError(f"{path}: {danger or f'not well-formed XML ({error}); export it again'}") from error
-    try:
-        width, height = (int(float(root.findtext(f"size/{side}"))) for side in ("width", "height"))
-    except (TypeError, ValueError, OverflowError):
-        width = height = 0
+    path = Path(path)
+    root = _parse_xml(path)
+    width = _read_side(root, "width")
+    height = _read_side(root, "height")
     if width < 1 or height < 1:
-        raise ValueError(f"{path}: no usable <size> with <width> and <height>; add the photo's size in pixels")
-    objects = [_read_object(element, path, width, height, classes) for element in root.findall("object")]
-    boxes, labels, difficult, truncated = zip(*objects, strict=True) if objects else ([], [], [], [])
-    filename = Path((root.findtext("filename") or "").strip()).name or f"{path.stem}.jpg"
-    arrays = np.array(boxes, float).reshape(-1, 4), np.array(labels, int), np.array(difficult, bool), np.array(truncated, bool)
-    return Annotation(filename, width, height, *arrays, path.parent.parent / "JPEGImages" / filename)
+        raise ValueError(
+            f"{path}: no usable <size> with <width> and <height>; "
+            "add the size of the image in pixels"
+        )
+
+    boxes = []
+    labels = []
+    difficult = []
+    truncated = []
+    for element in root.findall("object"):
+        name, box = _read_object(element, path, width, height)
+        if name not in classes:
+            raise ValueError(
+                f"{path}: unknown class '{name}'; correct it, or add it to "
+                f"{path.parent.parent / 'classes.txt'} (one class name per line)"
+            )
+        boxes.append(box)
+        labels.append(classes.index(name))
+        difficult.append(_read_flag(element, "difficult"))
+        truncated.append(_read_flag(element, "truncated"))
+
+    filename = Path((root.findtext("filename") or "").strip()).name
+    filename = filename or f"{path.stem}.jpg"
+    return Annotation(
+        filename=filename,
+        width=width,
+        height=height,
+        boxes=np.array(boxes, float).reshape(-1, 4),
+        labels=np.array(labels, int),
+        difficult=np.array(difficult, bool),
+        truncated=np.array(truncated, bool),
+        image_path=path.parent.parent / "JPEGImages" / filename,
+    )
 
 
-def _read_object(element, path, width, height, classes):
-    name = (element.findtext("name") or "").strip()
-    if name not in classes:
-        raise ValueError(f"{path}: unknown class '{name}'; correct it or pass classes=(...) with your own names")
+def _parse_xml(path):
     try:
-        box = xmin, ymin, xmax, ymax = [float(element.findtext(f"bndbox/{side}")) for side in ("xmin", "ymin", "xmax", "ymax")]
+        return defusedxml.ElementTree.parse(path, forbid_dtd=True).getroot()
+    except defusedxml.DefusedXmlException as error:
+        raise ValueError(
+            f"{path}: declares entities or a document type; do not use this file"
+        ) from error
+    except (defusedxml.ElementTree.ParseError, ValueError, LookupError) as error:
+        raise ValueError(
+            f"{path}: not well-formed XML ({error}); export it again"
+        ) from error
+
+
+def _read_side(root, side):
+    """Width or height in whole pixels, 0 if there is no usable number."""
+    try:
+        return int(float(root.findtext(f"size/{side}")))
+    except (TypeError, ValueError, OverflowError):
+        return 0
+
+
+def _read_flag(element, name):
+    text = (element.findtext(name) or "").strip().lower()
+    return text not in ("", "0", "false")
+
+
+def _read_object(element, path, width, height):
+    """Class name and box of one <object>; ValueError if its box cannot be used."""
+    name = (element.findtext("name") or "").strip() or "nameless object"
+    sides = ("xmin", "ymin", "xmax", "ymax")
+    try:
+        box = [float(element.findtext(f"bndbox/{side}")) for side in sides]
     except (TypeError, ValueError):
-        raise ValueError(f"{path}: a {name} without four numbers in <bndbox>; correct or remove the object") from None
+        raise ValueError(
+            f"{path}: a {name} without four numbers in <bndbox>; "
+            "correct or remove the object"
+        ) from None
+    # Some tools count pixels from 0, others write width + 1: one pixel is forgiven.
+    xmin, ymin, xmax, ymax = box
+    if xmin <= -1 or ymin <= -1 or xmax > width + 1 or ymax > height + 1:
+        raise ValueError(
+            f"{path}: {name} box {box} lies outside of the {width} x {height} image; "
+            "clip it"
+        )
+    xmin, ymin = max(xmin, 1), max(ymin, 1)
+    xmax, ymax = min(xmax, width), min(ymax, height)
     if not (xmin < xmax and ymin < ymax):
-        raise ValueError(f"{path}: {name} box {box} is empty or inverted; xmin < xmax and ymin < ymax are needed")
-    # one pixel of grace: tools that count from 0 write 0, some write width + 1
-    if xmin < 0 or ymin < 0 or xmax > width + 1 or ymax > height + 1:
-        raise ValueError(f"{path}: {name} box {box} lies outside of the {width} x {height} image; clip it")
-    flags = [(element.findtext(flag) or "0").strip() not in ("", "0") for flag in ("difficult", "truncated")]
-    return (max(xmin, 1), max(ymin, 1), min(xmax, width), min(ymax, height)), classes.index(name), *flags
+        raise ValueError(
+            f"{path}: {name} box {box} is empty or inverted; "
+            "xmin < xmax and ymin < ymax are needed"
+        )
+    return name, (xmin, ymin, xmax, ymax)
 
 
-def load_split(voc_dir, split, classes=CLASSES):
-    """The annotations of ImageSets/Main/<split>.txt, in the list's order; `trainval` falls back to train + val.
+def load_split(voc_dir, split):
+    """Annotations of all images in ImageSets/Main/<split>.txt, in the list's order.
 
-    Needs only XML, no photos. Raises FileNotFoundError or ValueError in one line.
+    The class names are those of `load_classes`. The photos are not opened here.
+    Without a list `trainval`, the lists `train` and `val` are joined.
+
+    Returns
+    -------
+    list of Annotation
+
+    Raises
+    ------
+    FileNotFoundError or ValueError
+        If the list or an annotation is missing or broken. The message is one line.
     """
-    file = Path(voc_dir) / "ImageSets" / "Main" / f"{split}.txt"
-    if split == "trainval" and not file.exists():
-        return load_split(voc_dir, "train", classes) + load_split(voc_dir, "val", classes)
-    if not file.exists():
-        found = ", ".join(sorted(path.stem for path in file.parent.glob("*.txt"))) or "none"
-        raise FileNotFoundError(f"{file}: no such split; found here: {found}")
-    if not (names := [line.split()[0] for line in file.read_text().splitlines() if line.strip()]):
-        raise ValueError(f"{file}: names no image; add one name a line")
-    paths = [Path(voc_dir) / "Annotations" / f"{name}.xml" for name in names]
-    if missing := [path for path in paths if not path.exists()]:
-        raise FileNotFoundError(f"{file}: names {missing[0].stem}, but {missing[0]} does not exist ({len(missing)} such names)")
-    return [read_annotation(path, classes) for path in paths]
+    voc_dir = Path(voc_dir)
+    path = voc_dir / "ImageSets" / "Main" / f"{split}.txt"
+    if split == "trainval" and not path.exists():
+        return load_split(voc_dir, "train") + load_split(voc_dir, "val")
+    if not path.exists():
+        found = ", ".join(sorted(p.stem for p in path.parent.glob("*.txt"))) or "none"
+        raise FileNotFoundError(f"{path}: there is no such split; found here: {found}")
+
+    names = [line.split()[0] for line in path.read_text().splitlines() if line.strip()]
+    if not names:
+        raise ValueError(f"{path}: names no image; write one name per line")
+    files = [voc_dir / "Annotations" / f"{name}.xml" for name in names]
+    missing = [file for file in files if not file.exists()]
+    if missing:
+        raise FileNotFoundError(
+            f"{path}: names {missing[0].stem}, but {missing[0]} does not exist "
+            f"({len(missing)} such names)"
+        )
+    classes = load_classes(voc_dir)
+    return [read_annotation(file, classes) for file in files]
 
 
-Splits = namedtuple("Splits", "train validation test test_name")
+class Splits(NamedTuple):
+    """The three parts of a data set."""
+
+    train: list  # training learns from these
+    validation: list  # training chooses the best epoch with these
+    test: list  # only the final result is measured on these
+    test_name: str  # name of the list that became the test images
 
 
-def load_splits(voc_dir, classes=CLASSES):
-    """Training, validation (what training chooses by) and test annotations, and the test split's name.
+def load_splits(voc_dir):
+    """Training, validation and test annotations of a data set.
 
-    With a test list: train, val, test. Without (VOC2012): val is the test, and every tenth training image
-    becomes the validation set, so that nothing is chosen by what is reported.
+    A data set with a list `test` is used as it is: train, val and test. The real VOC
+    2012 has no test annotations. There, `val` becomes the test images, and every tenth
+    training image becomes a validation image.
     """
-    if (Path(voc_dir) / "ImageSets/Main/test.txt").exists():
-        return Splits(*(load_split(voc_dir, split, classes) for split in ("train", "val", "test")), "test")
-    train = load_split(voc_dir, "train", classes)
-    return Splits([a for i, a in enumerate(train) if i % 10], train[::10], load_split(voc_dir, "val", classes), "val")
+    train = load_split(voc_dir, "train")
+    validation = load_split(voc_dir, "val")
+    if (Path(voc_dir) / "ImageSets" / "Main" / "test.txt").exists():
+        test = load_split(voc_dir, "test")
+        return Splits(train, validation, test, "test")
+    return Splits(
+        train=[annotation for i, annotation in enumerate(train) if i % 10 != 0],
+        validation=train[::10],
+        test=validation,
+        test_name="val",
+    )
 
 
 def box_fractions(annotation):
-    """(n, 4) float32 boxes as fractions: the 1-based inclusive pixels xmin..xmax cover (xmin-1)/W to xmax/W."""
-    return ((annotation.boxes - [1, 1, 0, 0]) / ([annotation.width, annotation.height] * 2)).astype(np.float32)
+    """Boxes of an annotation as fractions of the image.
+
+    VOC counts pixels from 1 and includes both ends, so the pixels xmin to xmax cover
+    (xmin - 1) / width to xmax / width.
+
+    Returns
+    -------
+    ndarray (n, 4) float32
+    """
+    corners = annotation.boxes - [1, 1, 0, 0]
+    sides = [annotation.width, annotation.height] * 2
+    return (corners / sides).astype(np.float32)
 
 
 def box_sizes(annotations):
-    """(n, 2) widths and heights as fractions of all boxes that are not difficult: what anchors are clustered from."""
-    boxes = np.concatenate([np.zeros((0, 4), np.float32), *(box_fractions(a)[~a.difficult] for a in annotations)])
-    return (boxes[:, 2:] - boxes[:, :2]).astype(float)
+    """Widths and heights of all boxes that are not difficult, as fractions.
+
+    Returns
+    -------
+    ndarray (n, 2) float
+    """
+    sizes = [np.zeros((0, 2))]
+    for annotation in annotations:
+        boxes = box_fractions(annotation)[~annotation.difficult]
+        sizes.append(boxes[:, 2:] - boxes[:, :2])
+    return np.concatenate(sizes)
 
 
 def iou_wh(sizes, anchors):
-    """(n, k) IoU of n boxes and k anchors that share their centre: only widths and heights count (paper, section 2)."""
-    sizes, anchors = np.asarray(sizes), np.asarray(anchors)
-    overlap = np.minimum(sizes[:, None, 0], anchors[:, 0]) * np.minimum(sizes[:, None, 1], anchors[:, 1])
-    return overlap / (np.prod(sizes, axis=1)[:, None] + np.prod(anchors, axis=1) - overlap)
+    """IoU of boxes and anchors that share their centre, so only sizes count.
+
+    Parameters
+    ----------
+    sizes : array (n, 2)
+    anchors : array (k, 2)
+        In the same unit as the sizes.
+
+    Returns
+    -------
+    ndarray (n, k)
+    """
+    sizes = np.asarray(sizes)[:, None, :]
+    anchors = np.asarray(anchors)[None, :, :]
+    intersection = np.minimum(sizes, anchors).prod(axis=2)
+    union = sizes.prod(axis=2) + anchors.prod(axis=2) - intersection
+    return intersection / union
 
 
 def kmeans_anchors(sizes, k, *, seed=0, restarts=5):
-    """k anchors by k-means with the distance 1 - IoU (paper, section 2): the best of several random starts.
+    """Find k anchors by k-means with the distance 1 - IoU (paper, section 2).
 
-    sizes: (n, 2) fractions. Returns anchors (k, 2) sorted by area, and the boxes' mean IoU with their nearest.
-    A cluster that loses all its boxes starts again from the box that is served worst.
-    Raises ValueError when there are fewer different sizes than anchors.
+    Parameters
+    ----------
+    sizes : array (n, 2)
+        Widths and heights of boxes, as fractions of the image.
+    k : int
+        Number of anchors.
+    seed : int
+    restarts : int
+        How often to start from other random boxes. The best result is returned.
+
+    Returns
+    -------
+    anchors : ndarray (k, 2)
+        Sorted by area, in the unit of the sizes.
+    score : float
+        Mean IoU of the boxes with their best anchor.
+
+    Raises
+    ------
+    ValueError
+        If there are fewer different sizes than anchors.
     """
-    if len(distinct := np.unique(sizes := np.asarray(sizes, float), axis=0)) < k:
-        raise ValueError(f"{k} anchors need as many different box sizes, there are {len(distinct)}: choose a smaller k")
+    sizes = np.asarray(sizes, dtype=float)
+    distinct = np.unique(sizes, axis=0)
+    if len(distinct) < k:
+        raise ValueError(
+            f"{k} anchors need at least {k} different box sizes, but there are only "
+            f"{len(distinct)}: choose a smaller k"
+        )
+
     rng = np.random.default_rng(seed)
-    runs = [_kmeans_run(sizes, distinct[rng.choice(len(distinct), k, replace=False)]) for _ in range(restarts)]
-    anchors, mean_iou = max(runs, key=lambda run: run[1])
-    return anchors[np.argsort(np.prod(anchors, axis=1))], float(mean_iou)
+    best_anchors, best_score = None, -1.0
+    for _ in range(restarts):
+        start = rng.choice(distinct, size=k, replace=False)
+        anchors = kmeans_once(sizes, start)
+        score = iou_wh(sizes, anchors).max(axis=1).mean()
+        if score > best_score:
+            best_anchors, best_score = anchors, score
+
+    order = np.argsort(best_anchors.prod(axis=1))
+    return best_anchors[order], float(best_score)
 
 
-def _kmeans_run(sizes, anchors, max_iterations=300):
+def kmeans_once(sizes, anchors, max_iterations=300):
+    """Run k-means from given anchors until they stop moving.
+
+    A cluster that loses all its boxes moves to the box with the lowest IoU.
+    """
     for _ in range(max_iterations):
-        ious, previous = iou_wh(sizes, anchors), anchors
-        counts = np.bincount(nearest := ious.argmax(axis=1), minlength=len(anchors))
-        sums = np.stack([np.bincount(nearest, sizes[:, side], len(anchors)) for side in (0, 1)], axis=1)
-        anchors, empty = sums / np.maximum(counts, 1)[:, None], np.flatnonzero(counts == 0)
-        anchors[empty] = sizes[ious.max(axis=1).argsort(kind="stable")[: len(empty)]]
-        if np.array_equal(anchors, previous):
+        ious = iou_wh(sizes, anchors)
+        nearest = ious.argmax(axis=1)
+        worst_boxes = iter(sizes[ious.max(axis=1).argsort(kind="stable")])
+
+        moved = np.empty_like(anchors)
+        for cluster in range(len(anchors)):
+            members = sizes[nearest == cluster]
+            if len(members) > 0:
+                moved[cluster] = members.mean(axis=0)
+            else:
+                moved[cluster] = next(worst_boxes)
+        if np.array_equal(moved, anchors):
             break
-    return anchors, iou_wh(sizes, anchors).max(axis=1).mean()
+        anchors = moved
+    return anchors
 
 
-# ------------------------------------------------------------------------------------------------
+# --------------------------------------------------------------------------------------
 # 2 Encoding and the input pipeline
 
-# tf.data's tuning thread sleeps for up to a minute, and a dataset that has come to its end waits for it: none then
-_UNTUNED = tf.data.Options()
-_UNTUNED.autotune.enabled = False
+JITTER = 0.3  # augmentation moves each border by up to this share of the image
+HUE_SHIFT = 0.1  # largest shift of the hue, as a share of the colour circle
+COLOUR_FACTOR = 1.5  # largest factor for saturation and for brightness
+LEAST_VISIBLE = 0.25  # a box is dropped if less than this share of it stays visible
+GREY = 128  # colour outside of the photo
+ORDER, SIZE, AUGMENTATION = range(3)  # each kind of random number has its own stream
 
 
-def encode_boxes(boxes, labels, anchors, grid_size, num_classes=len(CLASSES)):
-    """What the network should answer for one image, as two float32 tensors in grid units.
+def encode_boxes(boxes, labels, anchors, grid_size, num_classes):
+    """Turn the boxes of one image into the tensor that the network should predict.
 
-    boxes: (n, 4) fractions; labels: (n,) class numbers; anchors: (A, 2) fractions.
-    y (G, G, A, 5 + C): centre x, y, width, height, 1, one-hot class at each box's cell (floor of its centre)
-    and best anchor (largest `iou_wh`, first wins ties); zeros elsewhere. Of two boxes in one cell and anchor
-    the last wins whole, as in Darknet. true_boxes (1, 1, 1, 50, 4): all boxes, zero-padded; of more than 50
-    the 50 largest, in their order.
+    The cell that holds a box's centre is responsible for it, together with the anchor
+    of the most similar shape. If two boxes share cell and anchor, the later one
+    replaces the earlier one completely, as in Darknet.
+
+    Parameters
+    ----------
+    boxes : array (n, 4)
+        Fractions of the image.
+    labels : array (n,)
+        Class numbers.
+    anchors : array (A, 2)
+        In grid units.
+    grid_size : int
+        Cells along one side, 13 for an image of 416 pixels.
+    num_classes : int
+
+    Returns
+    -------
+    y : ndarray (G, G, A, 5 + C) float32
+        First index row, second index column. At a responsible cell and anchor: centre
+        x, centre y, width and height in grid units, then 1, then the one-hot class.
+        Zero elsewhere.
+    true_boxes : ndarray (1, 1, 1, 50, 4) float32
+        All boxes as centre x, y, width, height in grid units, padded with zeros. Of
+        more than 50 boxes, the 50 largest.
     """
-    boxes, labels = tf.cast(tf.reshape(boxes, (-1, 4)), tf.float32), tf.cast(tf.reshape(labels, (-1,)), tf.int32)
-    anchors, cells = tf.cast(anchors, tf.float32), tf.cast(grid_size, tf.float32)
-    sizes = boxes[:, 2:] - boxes[:, :2]
-    grid_boxes = tf.concat([(boxes[:, :2] + boxes[:, 2:]) / 2 * cells, sizes * cells], axis=1)
-    column_row = tf.minimum(tf.cast(grid_boxes[:, :2], tf.int32), grid_size - 1)
-    overlap = tf.reduce_prod(tf.minimum(sizes[:, None], anchors), axis=2)
-    union = tf.reduce_prod(sizes, axis=1)[:, None] + tf.reduce_prod(anchors, axis=1) - overlap
-    best_anchor = tf.argmax(overlap / union, axis=1, output_type=tf.int32)
-    slots = tf.stack([column_row[:, 1], column_row[:, 0], best_anchor], axis=1)
-    rows = tf.concat([grid_boxes, tf.ones_like(grid_boxes[:, :1]), tf.one_hot(labels, num_classes)], axis=1)
-    # a slot that a later box takes again is dropped here: scattering has no defined order
-    same = tf.reduce_all(slots[:, None] == slots[None], axis=2)
-    wins = ~tf.reduce_any(tf.linalg.band_part(same, 0, -1) & ~tf.eye(tf.shape(same)[0], dtype=tf.bool), axis=1)
-    slots, rows = tf.boolean_mask(slots, wins), tf.boolean_mask(rows, wins)
-    y = tf.scatter_nd(slots, rows, (grid_size, grid_size, anchors.shape[0], 5 + num_classes))
+    boxes = np.asarray(boxes, np.float32).reshape(-1, 4)
+    anchors = np.asarray(anchors, np.float32)
+    centres = (boxes[:, :2] + boxes[:, 2:]) / 2 * grid_size
+    sizes = (boxes[:, 2:] - boxes[:, :2]) * grid_size
+    cells = np.minimum(centres.astype(int), grid_size - 1)  # a centre may lie at 1.0
+    best_anchors = iou_wh(sizes, anchors).argmax(axis=1)
 
-    count = tf.minimum(tf.shape(boxes)[0], MAX_BOXES)
-    largest = tf.sort(tf.math.top_k(sizes[:, 0] * sizes[:, 1], count).indices)
-    true_boxes = tf.pad(tf.gather(grid_boxes, largest), [[0, MAX_BOXES - count], [0, 0]])
-    return y, tf.reshape(true_boxes, (1, 1, 1, MAX_BOXES, 4))
+    y = np.zeros((grid_size, grid_size, len(anchors), 5 + num_classes), np.float32)
+    for i, label in enumerate(labels):
+        column, row = cells[i]
+        answer = np.zeros(5 + num_classes, np.float32)
+        answer[0:2] = centres[i]
+        answer[2:4] = sizes[i]
+        answer[4] = 1
+        answer[5 + label] = 1
+        y[row, column, best_anchors[i]] = answer
+
+    by_area = np.argsort(-sizes.prod(axis=1), kind="stable")
+    largest = np.sort(by_area[:MAX_BOXES])  # sorted: back in the order of the boxes
+    true_boxes = np.zeros((1, 1, 1, MAX_BOXES, 4), np.float32)
+    true_boxes[0, 0, 0, : len(largest), :2] = centres[largest]
+    true_boxes[0, 0, 0, : len(largest), 2:] = sizes[largest]
+    return y, true_boxes
+
+
+def read_image(path):
+    """Read an image file, turned upright as its EXIF tag says.
+
+    Returns
+    -------
+    ndarray (height, width, 3) uint8, RGB
+
+    Raises
+    ------
+    FileNotFoundError or ValueError
+        If the file is missing, cut off or no image. The message is one line.
+    """
+    path = Path(path)
+    if not path.exists():
+        raise FileNotFoundError(f"{path}: there is no such image; check the path")
+    content = path.read_bytes()
+    image = None
+    if content and not _is_cut_off_jpeg(content):
+        image = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_COLOR)
+    if image is None:
+        raise ValueError(
+            f"{path}: empty, cut off or not an image; use a whole JPEG or PNG file"
+        )
+    return cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
+
+
+def _is_cut_off_jpeg(content):
+    """True if a JPEG file ends too early. OpenCV would fill the rest with grey."""
+    is_jpeg = content.startswith(b"\xff\xd8")
+    end_of_image = content.rfind(b"\xff\xd9")
+    start_of_scan = content.rfind(b"\xff\xda")
+    return is_jpeg and end_of_image < start_of_scan
 
 
 def check_images(annotations):
-    """Find missing, empty and cut-off photos before hours of training do: one line that names the first.
+    """Find missing and broken photos before a long training does.
 
-    Raises FileNotFoundError or ValueError.
+    Raises
+    ------
+    FileNotFoundError or ValueError
+        For the first photo that cannot be read, or whose size is not the one in its
+        annotation. The message is one line.
     """
-    for path in (annotation.image_path for annotation in annotations):
-        if not path.exists():
-            raise FileNotFoundError(f"{path}: the photo is missing; add it or take {path.stem} out of the split list")
-        whole = (content := path.read_bytes())[:2] == b"\xff\xd8" and content[-2:] == b"\xff\xd9" and len(content) >= 64
-        try:  # a whole JPEG ends with its end marker; anything else is decoded to be sure
-            whole or tf.io.decode_jpeg(content, channels=3)
-        except tf.errors.OpError:
-            raise ValueError(f"{path}: empty, cut off or not a JPEG image; fetch it again") from None
+    for annotation in annotations:
+        image = read_image(annotation.image_path)
+        height, width = image.shape[:2]
+        if (width, height) != (annotation.width, annotation.height):
+            raise ValueError(
+                f"{annotation.image_path}: the photo has {width} x {height} pixels, "
+                f"but its annotation says {annotation.width} x {annotation.height}; "
+                "correct <size> and the boxes, or save the photo without EXIF rotation"
+            )
 
 
-def make_dataset(annotations, anchors, *, image_size, batch_size, training, seed, epoch=0, num_epochs=1,
-                 num_classes=len(CLASSES), jitter=0.3, zoom=(1.0, 1.0), anchor_size=None, worker=0, workers=1):  # fmt: skip
-    """A `tf.data.Dataset` of (images (B, S, S, 3) float32 in [0, 1], (y (B, G, G, A, 5+C), true_boxes (B, 1, 1, 1, 50, 4))).
+def make_example(annotation, anchors, image_size, num_classes, rng=None):
+    """Make one example for the network from a photo and its annotation.
 
-    Photos are stretched to S x S as in the series; difficult objects are left out as in Darknet.
-    training=True: images in a new order each epoch, filled up to whole batches, augmented; image_size may be
-    several sides, of which another is drawn every 10 batches (paper, "Multi-Scale Training"). anchor_size: the
-    side in pixels at which the anchors' fractions hold; at others they keep their pixels, as Darknet's keep their
-    grid units (None: they are fractions of every side). zoom, jitter: see `_augmented`. Everything random follows
-    from (seed, epoch, place in the epoch) alone, so a run can be taken up again at any epoch.
-    training=False: in the given order, nothing random, the last batch may be smaller.
-    Of several workers each gets its own batch_size / workers images of every batch.
+    The photo is stretched to a square. Difficult objects are left out, as in Darknet.
+
+    Parameters
+    ----------
+    annotation : Annotation
+    anchors : array (A, 2)
+        In grid units.
+    image_size : int
+        Side of the square in pixels, a multiple of 32.
+    num_classes : int
+    rng : numpy.random.Generator, optional
+        Augments the example with random numbers from here. None: no augmentation.
+
+    Returns
+    -------
+    image : ndarray (S, S, 3) float32
+        Values from 0 to 1.
+    y, true_boxes : ndarray
+        See `encode_boxes`.
     """
-    check_images(annotations)
-    paths = tf.constant([str(annotation.image_path) for annotation in annotations])
-    boxes, labels = _true_boxes(annotations)
-    sides = tf.constant(np.atleast_1d(image_size), tf.int32)
+    image = read_image(annotation.image_path)
+    kept = ~annotation.difficult
+    boxes = box_fractions(annotation)[kept]
+    labels = annotation.labels[kept]
 
-    def example(epoch, place, index):
-        photo, true, classes = decode_photo(paths[index]), boxes[index], labels[index]
-        tens = (epoch * math.ceil(len(annotations) / batch_size) + place // batch_size) // 10
-        side = sides[tf.random.stateless_uniform((), tf.stack([seed + 1, tens]), maxval=len(sides), dtype=tf.int32)]
-        if training:
-            image, true, kept = _augmented(photo, true, side, tf.stack([seed, epoch * 10**6 + place]), jitter, zoom)
-            classes = tf.boolean_mask(classes, kept)
-        else:
-            image = view(photo, tf.constant([0.0, 0.0, 1.0, 1.0]), side)
-        y, true_boxes = encode_boxes(true, classes, anchors_at(anchors, anchor_size, side), side // 32, num_classes)
-        return image, (y, true_boxes)
+    if rng is not None:
+        image, boxes, labels = move_borders(image, boxes, labels, rng)
+        image, boxes = flip_at_random(image, boxes, rng)
+    image = cv2.resize(image, (image_size, image_size), interpolation=cv2.INTER_LINEAR)
+    if rng is not None:
+        image = change_colours(image, rng)
 
-    epochs = tf.data.Dataset.range(epoch, epoch + num_epochs)
-    places = epochs.flat_map(lambda e: _places(e, len(annotations), batch_size, seed, training))
-    return _batched(places.shard(workers, worker), example, batch_size // workers, drop_remainder=training)
+    grid_size = image_size // CELL_SIZE
+    y, true_boxes = encode_boxes(boxes, labels, anchors, grid_size, num_classes)
+    return image.astype(np.float32) / 255, y, true_boxes
 
 
-def _batched(places, example, batch_size, drop_remainder):
-    batches = places.map(example, num_parallel_calls=os.cpu_count()).batch(batch_size, drop_remainder)
-    # from bytes to numbers only now: a quarter of the memory to put together
-    return batches.map(lambda images, truth: (tf.cast(images, tf.float32) / 255, truth)).prefetch(2).with_options(_UNTUNED)
+def move_borders(image, boxes, labels, rng):
+    """Move each border of the image in or out by up to 30 %, as Darknet's jitter does.
 
+    Outside of the photo there is grey. Boxes move with their objects and are cut at
+    the border. A box that keeps less than a quarter of its area is dropped.
 
-def anchors_at(anchors, anchor_size, side):
-    """Anchors that are fractions of a side of anchor_size pixels as fractions of another side: they keep their pixels."""
-    return tf.cast(anchors, tf.float32) * (tf.cast(anchor_size, tf.float32) / tf.cast(side, tf.float32) if anchor_size else 1.0)
-
-
-def epoch_order(count, batch_size, seed, epoch):
-    """Image numbers of one training epoch: shuffled, then filled up to whole batches from its own beginning."""
-    order = tf.random.experimental.stateless_shuffle(tf.range(count, dtype=tf.int64), tf.stack([seed, epoch]))
-    return tf.gather(order, tf.range(math.ceil(count / batch_size) * batch_size) % count)
-
-
-def _places(epoch, count, batch_size, seed, training):
-    order = epoch_order(count, batch_size, seed, epoch) if training else tf.range(count, dtype=tf.int64)
-    return tf.data.Dataset.from_tensor_slices(order).enumerate().map(lambda place, index: (epoch, place, index))
-
-
-def _true_boxes(annotations):
-    """All images' boxes (N, any, 4) and labels (N, any) but the difficult ones: ragged tensors that `map` can look into."""
-    kept = [(box_fractions(a)[~a.difficult], a.labels[~a.difficult].astype(np.int32)) for a in annotations]
-    return tuple(tf.RaggedTensor.from_row_lengths(np.concatenate(rows), [*map(len, rows)]) for rows in zip(*kept, strict=True))
-
-
-def decode_photo(path):
-    """(H, W, 3) uint8 RGB of an image file, the same pixels as OpenCV's (TensorFlow's default differs by up to 5)."""
-    return tf.io.decode_jpeg(tf.io.read_file(path), channels=3, dct_method="INTEGER_ACCURATE")
-
-
-def view(photo, window, side, flip=False, colours=(0.0, 0.0, 0.0)):
-    """The part `window` of a photo (fractions, rounded to pixels; grey beyond the photo) as (side, side, 3) uint8.
-
-    By OpenCV, as in `detect`: TensorFlow's own operations need five times as long. colours: see `recoloured`.
+    Returns
+    -------
+    image, boxes, labels
     """
-    return tf.ensure_shape(tf.numpy_function(_view, [photo, window, side, flip, colours], tf.uint8, False), (None, None, 3))
+    height, width = image.shape[:2]
+    left = round(width * rng.uniform(-JITTER, JITTER))
+    right = round(width * (1 + rng.uniform(-JITTER, JITTER)))
+    top = round(height * rng.uniform(-JITTER, JITTER))
+    bottom = round(height * (1 + rng.uniform(-JITTER, JITTER)))
+    new_width, new_height = right - left, bottom - top
+
+    new_image = np.full((new_height, new_width, 3), GREY, np.uint8)
+    x1, x2 = max(left, 0), min(right, width)  # the part of the photo that is kept
+    y1, y2 = max(top, 0), min(bottom, height)
+    new_image[y1 - top : y2 - top, x1 - left : x2 - left] = image[y1:y2, x1:x2]
+
+    pixels = boxes * [width, height, width, height]
+    moved = pixels - [left, top, left, top]
+    moved = moved / [new_width, new_height, new_width, new_height]
+    clipped = np.clip(moved, 0, 1)
+    visible = box_areas(clipped) > LEAST_VISIBLE * box_areas(moved)
+    return new_image, clipped[visible], labels[visible]
 
 
-def _view(photo, window, side, flip, colours):
-    left, top, right, bottom = np.rint(window * np.tile(photo.shape[1::-1], 2)).astype(int).tolist()
-    part = photo[max(top, 0) : max(bottom, 0), max(left, 0) : max(right, 0)]
-    margins = [max(margin, 0) for margin in (-top, bottom - photo.shape[0], -left, right - photo.shape[1])]
-    whole = cv2.copyMakeBorder(part, *margins, cv2.BORDER_CONSTANT, value=(128, 128, 128))
-    image = cv2.resize(cv2.flip(whole, 1) if flip else whole, (int(side), int(side)), interpolation=cv2.INTER_LINEAR)
-    return recoloured(image, colours) if colours.any() else image
-
-
-def recoloured(image, colours):
-    """A uint8 image with other hue, saturation and exposure, by Darknet's numbers: colours are three numbers from -1 to 1.
-
-    Hue is shifted by up to .1, saturation and exposure are multiplied by 1.5 to the power of theirs.
-    """
-    levels, (saturation, exposure) = np.arange(256), 1.5 ** colours[1:]
-    table = [np.rint(levels + 25.6 * colours[0]) % 256, *(np.minimum(np.rint(levels * f), 255) for f in (saturation, exposure))]
-    hsv = cv2.LUT(cv2.cvtColor(image, cv2.COLOR_RGB2HSV_FULL), np.stack(table, axis=1).astype(np.uint8)[None])
-    return cv2.cvtColor(hsv, cv2.COLOR_HSV2RGB_FULL)
-
-
-def _augmented(photo, boxes, side, seed, jitter, zoom, least_visible=0.25):
-    """Darknet's augmentation: each border moved by up to `jitter` (Darknet: .3) in or out, flip, other colours.
-
-    Before that, a part of the photo is chosen that holds the centre of one of its objects; its share of the photo's
-    sides is drawn between zoom's two numbers (from 1 on: the whole photo, as in Darknet).
-    Returns the image, the boxes that keep at least a quarter of their area inside, clipped, and which those are.
-    """
-    share, chosen, flip, *place = tf.unstack(tf.random.stateless_uniform((5,), seed))
-    borders, colours = tf.split(tf.random.stateless_uniform((7,), seed + 1, -1.0, 1.0), [4, 3])
-    share, count = tf.minimum(zoom[0] + (zoom[1] - zoom[0]) * share, 1.0), tf.cast(tf.shape(boxes)[0], tf.float32)
-    centres = tf.concat([(boxes[:, :2] + boxes[:, 2:]) / 2, [[0.5, 0.5]]], axis=0)  # the last: for a photo without objects
-    corner = tf.clip_by_value(centres[tf.cast(chosen * count, tf.int32)] - share * tf.stack(place), 0.0, 1 - share)
-    size = tf.tile(tf.cast(tf.shape(photo)[1::-1], tf.float32), [2])
-    window = tf.round((tf.tile(corner, [2]) + share * (jitter * borders * [1, 1, -1, -1] + [0, 0, 1, 1])) * size) / size
-    moved = (boxes - tf.tile(window[:2], [2])) / tf.tile(window[2:] - window[:2], [2])
-    moved = tf.where(flip < 0.5, tf.stack([1 - moved[:, 2], moved[:, 1], 1 - moved[:, 0], moved[:, 3]], axis=1), moved)
-    clipped = tf.clip_by_value(moved, 0.0, 1.0)
-    kept = _area(clipped) > least_visible * _area(moved)
-    return view(photo, window, side, flip < 0.5, colours), tf.boolean_mask(clipped, kept), kept
-
-
-def _area(boxes):
+def box_areas(boxes):
+    """Areas (...) of boxes (..., 4)."""
     return (boxes[..., 2] - boxes[..., 0]) * (boxes[..., 3] - boxes[..., 1])
 
 
-# ------------------------------------------------------------------------------------------------
+def flip_at_random(image, boxes, rng):
+    """Mirror the image with a probability of one half.
+
+    Returns
+    -------
+    image, boxes
+    """
+    if rng.random() < 0.5:
+        return image, boxes
+    flipped = boxes.copy()
+    flipped[:, 0] = 1 - boxes[:, 2]
+    flipped[:, 2] = 1 - boxes[:, 0]
+    return cv2.flip(image, 1), flipped
+
+
+def change_colours(image, rng):
+    """Change hue, saturation and brightness by random amounts.
+
+    The limits are Darknet's: see HUE_SHIFT and COLOUR_FACTOR.
+
+    Parameters
+    ----------
+    image : ndarray (H, W, 3) uint8
+    rng : numpy.random.Generator
+
+    Returns
+    -------
+    ndarray (H, W, 3) uint8
+    """
+    hue_shift = round(256 * rng.uniform(-HUE_SHIFT, HUE_SHIFT))
+    saturation_factor = COLOUR_FACTOR ** rng.uniform(-1, 1)
+    brightness_factor = COLOUR_FACTOR ** rng.uniform(-1, 1)
+
+    hsv = cv2.cvtColor(image, cv2.COLOR_RGB2HSV_FULL)  # three values from 0 to 255
+    hue, saturation, brightness = cv2.split(hsv)
+    # uint8 numbers wrap round at 256, just as the colour circle does.
+    hue = hue + np.uint8(hue_shift % 256)
+    saturation = cv2.multiply(saturation, saturation_factor)  # stops at 255
+    brightness = cv2.multiply(brightness, brightness_factor)
+    hsv = cv2.merge([hue, saturation, brightness])
+    return cv2.cvtColor(hsv, cv2.COLOR_HSV2RGB_FULL)
+
+
+def steps_per_epoch(annotations, settings):
+    """Training steps in one epoch: enough batches for all images."""
+    return math.ceil(len(annotations) / settings.batch_size)
+
+
+def plan_epoch(annotations, settings, epoch):
+    """List the images of one training epoch in their order, each with its size.
+
+    Each epoch has a new order. The last batch is completed with images from the start
+    of the epoch. All images of a batch have one size, and every ten batches another
+    size is drawn (paper, "Multi-Scale Training"). Everything follows from the seed and
+    the epoch alone.
+
+    Returns
+    -------
+    list of (index, image_size)
+        Its length is steps times batch size.
+    """
+    steps = steps_per_epoch(annotations, settings)
+    rng = np.random.default_rng([settings.seed, ORDER, epoch])
+    order = rng.permutation(len(annotations))
+    batches = np.resize(order, (steps, settings.batch_size))  # repeats the first images
+
+    plan = []
+    for step, batch in enumerate(batches, start=epoch * steps):
+        rng = np.random.default_rng([settings.seed, SIZE, step // 10])
+        size = int(rng.choice(settings.train_sizes))
+        plan += [(int(index), size) for index in batch]
+    return plan
+
+
+def make_dataset(
+    annotations, anchors, settings, *, training, first_epoch=0, worker=0, workers=1
+):
+    """Batches of examples, made in parallel by tf.data.
+
+    Parameters
+    ----------
+    annotations : list of Annotation
+    anchors : array (A, 2)
+        In grid units.
+    settings : Settings
+    training : bool
+        True: the epochs from `first_epoch` to the last one of the settings, in random
+        order, augmented, in several sizes. The random numbers of an example follow
+        from (seed, epoch, index), so a run can be continued at any epoch.
+        False: each image once, in order and unchanged. The last batch may be smaller.
+    first_epoch : int
+    worker, workers : int
+        For several machines: number `worker` of `workers` gets its share of each batch.
+
+    Returns
+    -------
+    tf.data.Dataset
+        Yields (images, (y, true_boxes)) with shapes (B, S, S, 3), (B, G, G, A, 5 + C)
+        and (B, 1, 1, 1, 50, 4), all float32.
+    """
+    if training:
+        rows = []
+        for epoch in range(first_epoch, settings.epochs):
+            plan = plan_epoch(annotations, settings, epoch)
+            rows += [(epoch, index, size) for index, size in plan]
+    else:
+        rows = [(0, index, settings.image_size) for index in range(len(annotations))]
+    num_classes = len(settings.classes)
+
+    def example(row):
+        epoch, index, size = row.tolist()
+        rng = None
+        if training:
+            rng = np.random.default_rng([settings.seed, AUGMENTATION, epoch, index])
+        return make_example(annotations[index], anchors, size, num_classes, rng)
+
+    def example_tensors(row):
+        # stateful=False allows parallel calls. The shapes get lost and are set again.
+        kinds = [tf.float32] * 3
+        image, y, true_boxes = tf.numpy_function(example, [row], kinds, stateful=False)
+        image.set_shape((None, None, 3))
+        y.set_shape((None, None, len(anchors), 5 + num_classes))
+        true_boxes.set_shape((1, 1, 1, MAX_BOXES, 4))
+        return image, (y, true_boxes)
+
+    # Without this, tf.data sometimes waits for a minute at the end of a dataset.
+    options = tf.data.Options()
+    options.autotune.enabled = False
+
+    dataset = tf.data.Dataset.from_tensor_slices(np.array(rows, np.int64))
+    dataset = dataset.shard(workers, worker)
+    dataset = dataset.map(example_tensors, num_parallel_calls=os.cpu_count())
+    dataset = dataset.batch(settings.batch_size // workers, drop_remainder=training)
+    return dataset.prefetch(2).with_options(options)
+
+
+# --------------------------------------------------------------------------------------
 # 3 Model
+
+# The convolutions of Darknet-19 as (filters, kernel size). "pool" halves the map.
+DARKNET19 = (
+    (32, 3),
+    "pool",
+    (64, 3),
+    "pool",
+    (128, 3),
+    (64, 1),
+    (128, 3),
+    "pool",
+    (256, 3),
+    (128, 1),
+    (256, 3),
+    "pool",
+    (512, 3),
+    (256, 1),
+    (512, 3),
+    (256, 1),
+    (512, 3),  # conv_13, whose map also takes the passthrough
+    "pool",
+    (1024, 3),
+    (512, 1),
+    (1024, 3),
+    (512, 1),
+    (1024, 3),
+)
+WEIGHT_DECAY = 5e-4  # of the convolution kernels, as in the paper
 
 
 @keras.saving.register_keras_serializable(package="yolo")
 class Passthrough(keras.layers.Layer):
-    """Half the height and width, four times the channels, nothing lost: (B, H, W, C) -> (B, H/2, W/2, 4C).
+    """Halve height and width and keep every value: (B, H, W, C) -> (B, H/2, W/2, 4C).
 
-    order "darknet": the original's reorg layer, which its pretrained weights rely on: the memory of the
-    C x H x W map is read as (C/4) x 2H x 2W, cut into 2 x 2 blocks, and read as 4C x H/2 x W/2.
-    order "space_to_depth": TensorFlow's, each 2 x 2 block to one pixel.
+    This is `tf.nn.space_to_depth(x, 2)` with the values in another order: that of
+    Darknet's `reorg` layer, which its pre-trained weights expect. Darknet reads the
+    memory of a map of C x H x W values as if it were (C/4) x 2H x 2W, splits that into
+    2 x 2 blocks, and reads the result as 4C x H/2 x W/2.
     """
 
-    def __init__(self, order="darknet", **kwargs):
-        super().__init__(**kwargs)
-        if order not in ("darknet", "space_to_depth"):
-            raise ValueError(f"passthrough={order!r}: choose 'darknet' or 'space_to_depth'")
-        self.order = order
-
     def call(self, x):
-        if self.order == "space_to_depth":
-            return tf.nn.space_to_depth(x, 2)
-        height, width, channels = tf.shape(x)[1], tf.shape(x)[2], x.shape[3]
-        x = tf.reshape(tf.transpose(x, (0, 3, 1, 2)), (-1, channels // 4, height, 2, width, 2))
-        x = tf.reshape(tf.transpose(x, (0, 3, 5, 1, 2, 4)), (-1, 4 * channels, height // 2, width // 2))
-        return tf.transpose(x, (0, 2, 3, 1))
-
-    def get_config(self):
-        return {**super().get_config(), "order": self.order}
+        b, h, w = tf.unstack(tf.shape(x)[:3])
+        c = x.shape[3]
+        x = tf.transpose(x, (0, 3, 1, 2))  # (B, C, H, W), Darknet's memory
+        x = tf.reshape(x, (b, c // 4, h, 2, w, 2))  # (B, C/4, 2H, 2W) in 2 x 2 blocks
+        x = tf.transpose(x, (0, 3, 5, 1, 2, 4))  # (B, 2, 2, C/4, H, W)
+        x = tf.reshape(x, (b, 4 * c, h // 2, w // 2))  # (B, 4C, H/2, W/2)
+        return tf.transpose(x, (0, 2, 3, 1))  # (B, H/2, W/2, 4C)
 
 
 @keras.saving.register_keras_serializable(package="yolo")
-class GridReshape(keras.layers.Layer):
-    """(B, G, G, A * (5 + C)) -> (B, G, G, A, 5 + C) float32 for any grid."""
+class SplitAnchors(keras.layers.Layer):
+    """Give each anchor its own axis: (B, G, G, A * (5 + C)) -> (B, G, G, A, 5 + C)."""
 
     def __init__(self, num_anchors, **kwargs):
         super().__init__(**kwargs)
         self.num_anchors = num_anchors
 
     def call(self, x):
-        entries = x.shape[3] // self.num_anchors
-        return tf.cast(tf.reshape(x, tf.concat([tf.shape(x)[:3], [self.num_anchors, entries]], axis=0)), tf.float32)
+        batch, rows, columns = tf.unstack(tf.shape(x)[:3])
+        numbers = x.shape[3] // self.num_anchors  # 5 + C
+        return tf.reshape(x, (batch, rows, columns, self.num_anchors, numbers))
 
     def get_config(self):
         return {**super().get_config(), "num_anchors": self.num_anchors}
 
 
-@keras.saving.register_keras_serializable(package="yolo")
-class FusedBatchNormalization(keras.layers.BatchNormalization):
-    """Keras' batch normalisation over the last axis, computed by TensorFlow's fused operation.
+def check_image_size(image_size):
+    """Raise ValueError if an image size is no multiple of 32."""
+    if image_size < CELL_SIZE or image_size % CELL_SIZE:
+        raise ValueError(
+            f"image_size={image_size}: the network halves an image five times; "
+            f"choose a multiple of {CELL_SIZE}"
+        )
 
-    Keras 3 builds it from single operations; fused, a training step on a CPU takes about a quarter less.
-    On several devices the moments are those of the whole batch, not of each device's share.
+
+def scaled_filters(filters, width):
+    """Filters of a layer in a narrower network, a multiple of 4 for the passthrough."""
+    return 4 * max(1, round(filters * width / 4))
+
+
+def build_yolov2(
+    image_size=None,
+    num_anchors=4,
+    num_classes=20,
+    width=1.0,
+    seed=0,
+    dtype="float32",
+):
+    """Build the YOLOv2 network (paper, section 2).
+
+    Layers have the series' names: conv_1 to conv_23 and norm_1 to norm_22.
+
+    Parameters
+    ----------
+    image_size : int, optional
+        Side of the images in pixels. None accepts every multiple of 32, and it may
+        change from batch to batch.
+    num_anchors, num_classes : int
+    width : float
+        0.25 means a quarter of the paper's filters in every layer but the head.
+    seed : int
+        Of the initial weights.
+    dtype : str
+        Keras dtype policy of the hidden layers, "float32" or "mixed_float16".
+
+    Returns
+    -------
+    keras.Model
+        From images (B, S, S, 3) to raw outputs (B, G, G, A, 5 + C) float32, G = S / 32.
+
+    Raises
+    ------
+    ValueError
+        If image_size is no multiple of 32.
     """
-
-    folded = False  # by `fold_into`: only a bias is left
-
-    def __init__(self, **options):
-        super().__init__(**{**options, "autocast": False})  # single precision inside a half-precision network too
-
-    def fold_into(self, convolution):
-        """Freeze both, and put the factor into the kernel before it: TensorFlow runs what is left as one operation."""
-        scale = self.gamma * tf.math.rsqrt(self.moving_variance + self.epsilon)
-        convolution.kernel.assign(convolution.kernel * scale)
-        self.set_weights([one := tf.ones_like(scale), self.beta - self.moving_mean * scale, 0 * one, one - self.epsilon])
-        convolution.trainable, self.trainable, self.folded = False, False, True
-
-    def call(self, x, training=False, mask=None):
-        if self.folded:
-            return tf.nn.bias_add(x, tf.cast(self.beta, x.dtype))
-        if not (training and self.trainable):
-            scale = self.gamma * tf.math.rsqrt(self.moving_variance + self.epsilon)
-            return x * tf.cast(scale, x.dtype) + tf.cast(self.beta - self.moving_mean * scale, x.dtype)
-        # with few channels, oneDNN's bfloat16 takes many times as long as single precision
-        replica, dtype, x = tf.distribute.get_replica_context(), x.dtype, tf.cast(x, tf.float32 if x.shape[-1] % 16 else x.dtype)
-        if replica and replica.num_replicas_in_sync > 1:
-            x, mean, variance = self._normalised_together(x, replica)
-        else:
-            x, mean, variance = tf.compat.v1.nn.fused_batch_norm(x, self.gamma, self.beta, epsilon=self.epsilon)
-        for moving, value in ((self.moving_mean, mean), (self.moving_variance, variance)):
-            moving.assign(moving * self.momentum + value * (1 - self.momentum))
-        return tf.cast(x, dtype)
-
-    def _normalised_together(self, x, replica):
-        single = tf.cast(x, tf.float32)
-        mean = replica.all_reduce("mean", tf.reduce_mean(single, axis=(0, 1, 2)))
-        # in a second pass: the mean of the squares minus the squared mean can come out negative
-        variance = replica.all_reduce("mean", tf.reduce_mean((single - mean) ** 2, axis=(0, 1, 2)))
-        single = tf.nn.batch_normalization(single, mean, variance, self.beta, self.gamma, self.epsilon)
-        count = tf.cast(tf.size(x) // x.shape[3] * replica.num_replicas_in_sync, tf.float32)
-        return tf.cast(single, x.dtype), mean, variance * count / (count - 1)
-
-
-# Darknet-19's convolutions as (filters, kernel side); "max" halves the map. conv_13's map goes to the passthrough.
-DARKNET19 = ((32, 3), "max", (64, 3), "max", (128, 3), (64, 1), (128, 3), "max", (256, 3), (128, 1), (256, 3), "max",
-    (512, 3), (256, 1), (512, 3), (256, 1), (512, 3), "max", (1024, 3), (512, 1), (1024, 3), (512, 1), (1024, 3))  # fmt: skip
-
-
-def build_yolov2(image_size=416, num_anchors=4, num_classes=len(CLASSES), width=1.0, passthrough="darknet", seed=0):
-    """The YOLOv2 network as a Keras model: images (B, S, S, 3) in [0, 1] to raw outputs (B, G, G, A, 5 + C), G = S / 32.
-
-    Layers are named as in the series: conv_1 ... conv_23, norm_1 ... norm_22. image_size=None takes any
-    multiple of 32. width scales the filters of every layer but the head. Initial weights follow from `seed`.
-    Raises ValueError for an image_size that is no multiple of 32.
-    """
-    if image_size is not None and image_size % 32:
-        raise ValueError(f"image_size={image_size}: YOLOv2 halves the image five times, choose a multiple of 32")
+    if image_size is not None:
+        check_image_size(image_size)
+    # With several GPUs, batch normalization needs the statistics of the whole batch.
+    several_gpus = tf.distribute.get_strategy().num_replicas_in_sync > 1
 
     def block(x, number, filters, kernel_size):
-        initial = keras.initializers.HeNormal(seed=100 * seed + number)
-        options = dict(padding="same", use_bias=False, kernel_initializer=initial, name=f"conv_{number}")
-        x = keras.layers.Conv2D(max(4, round(filters * width)), kernel_size, **options)(x)
-        x = FusedBatchNormalization(momentum=0.9, epsilon=1e-6, name=f"norm_{number}")(x)
-        return keras.layers.LeakyReLU(negative_slope=0.1, name=f"leaky_{number}")(x)
+        """Convolution, batch normalization, leaky ReLU."""
+        x = keras.layers.Conv2D(
+            scaled_filters(filters, width),
+            kernel_size,
+            padding="same",
+            use_bias=False,
+            kernel_initializer=keras.initializers.HeNormal(seed=100 * seed + number),
+            # Half, because L2's gradient is twice the factor times the weight.
+            kernel_regularizer=keras.regularizers.L2(WEIGHT_DECAY / 2),
+            dtype=dtype,
+            name=f"conv_{number}",
+        )(x)
+        x = keras.layers.BatchNormalization(
+            momentum=0.9,  # Keras' 0.99 is too slow for runs of a few hundred steps
+            epsilon=1e-6,  # Darknet's; Keras' default is 1e-3
+            synchronized=several_gpus,
+            dtype=dtype,
+            name=f"norm_{number}",
+        )(x)
+        return keras.layers.LeakyReLU(
+            negative_slope=0.1,  # Darknet's; Keras' default is 0.3
+            dtype=dtype,
+            name=f"leaky_{number}",
+        )(x)
 
-    x = inputs = keras.Input((image_size, image_size, 3), name="image")
-    number, fine = 0, None
+    inputs = keras.Input((image_size, image_size, 3), name="image")
+    x = inputs
+    number = 0
     for layer in DARKNET19:
-        if layer == "max":
-            x = keras.layers.MaxPooling2D(name=f"max_{number}")(x)
-        else:
-            x, number = block(x, number + 1, *layer), number + 1
-            fine = x if number == 13 else fine
-    x = block(block(x, 19, 1024, 3), 20, 1024, 3)
-    fine = Passthrough(passthrough, name="passthrough")(block(fine, 21, 64, 1))
-    x = block(keras.layers.Concatenate(name="concatenate")([fine, x]), 22, 1024, 3)
-    initial = keras.initializers.RandomNormal(stddev=0.01, seed=100 * seed + 23)
-    x = keras.layers.Conv2D(num_anchors * (5 + num_classes), 1, kernel_initializer=initial, name="conv_23")(x)
-    return keras.Model(inputs, GridReshape(num_anchors, name="raw_output", dtype="float32")(x), name="yolov2")
+        if layer == "pool":
+            x = keras.layers.MaxPooling2D(dtype=dtype, name=f"pool_{number}")(x)
+            continue
+        number += 1
+        x = block(x, number, *layer)
+        if number == 13:
+            fine_map = x  # twice as many cells along each side as the output
+
+    x = block(x, 19, 1024, 3)
+    x = block(x, 20, 1024, 3)
+    fine_map = block(fine_map, 21, 64, 1)
+    fine_map = Passthrough(dtype=dtype, name="passthrough")(fine_map)
+    x = keras.layers.Concatenate(dtype=dtype, name="concatenate")([fine_map, x])
+    x = block(x, 22, 1024, 3)
+
+    # The last layer stays in single precision: exp of its outputs can be large.
+    x = keras.layers.Conv2D(
+        num_anchors * (5 + num_classes),
+        kernel_size=1,
+        kernel_initializer=keras.initializers.RandomNormal(
+            stddev=0.01, seed=100 * seed + 23
+        ),
+        kernel_regularizer=keras.regularizers.L2(WEIGHT_DECAY / 2),
+        dtype="float32",
+        name="conv_23",
+    )(x)
+    x = SplitAnchors(num_anchors, dtype="float32", name="raw_output")(x)
+    return keras.Model(inputs, x, name="yolov2")
 
 
-def load_darknet_weights(model, path, head=True):
-    """Read a Darknet .weights file into the model; returns the header (major, minor, revision, seen).
+def darknet_layers(network):
+    """Pairs (convolution, batch normalization or None) in the order of Darknet's files.
 
-    Layout: header of 16 or 20 bytes, then for each convolution beta or bias, with batch norm gamma, mean and
-    variance, then the kernel as [out][in][height][width], all little-endian float32. head=False leaves conv_23
-    alone and ignores what follows. Raises ValueError in one line and changes nothing unless the whole file fits.
+    A layer that a network lacks is left out, so variants of it work as well.
     """
-    content = Path(path).read_bytes()
-    if (web := content.lstrip()[:1] == b"<") or len(content) < 16:
-        raise ValueError(f"{path}: {'a web page' if web else 'too short for a header'}, not weights; download the file again")
-    major, minor, revision = (int(number) for number in np.frombuffer(content, "<i4", 3))
-    start = 20 if (wide := 10 * major + minor >= 2 and major < 1000 and minor < 1000) else 16
-    seen = int(np.frombuffer(content[12:start].ljust(start - 12, b"\0"), "<u8" if wide else "<i4")[0])
-    floats = np.frombuffer(content[start : start + (len(content) - start) // 4 * 4], "<f4")
+    layers = {layer.name: layer for layer in network.layers}
+    numbers = [number for number in range(1, 24) if f"conv_{number}" in layers]
+    return [(layers[f"conv_{n}"], layers.get(f"norm_{n}")) for n in numbers]
 
-    # in a file's order
-    layout = [(model.get_layer(f"conv_{i}"), model.get_layer(f"norm_{i}") if i < 23 else None) for i in range(1, 23 + head)]
-    needed = sum(layer.count_params() for pair in layout for layer in pair if layer is not None)
-    if len(floats) < needed or (head and (len(floats) > needed or (len(content) - start) % 4)):
-        problem = f"too {'short' if len(floats) < needed else 'long'}: {len(floats):,} floats, the model needs {needed:,}"
-        raise ValueError(f"{path}: {problem}; use head=False for a head of other classes or anchors, else download it again")
+
+def load_darknet_weights(network, path, head=True):
+    """Read a Darknet .weights file into a network.
+
+    The file starts with a header of 16 or 20 bytes. Then each layer follows as
+    little-endian float32 numbers: with batch normalization beta, gamma, mean and
+    variance, else the bias, and then the kernel as [out][in][height][width].
+
+    Parameters
+    ----------
+    network : keras.Model
+        From `build_yolov2`.
+    path : path
+    head : bool
+        False leaves the head as it is and ignores the rest of the file. Use it for a
+        file that was trained with other classes or anchors.
+
+    Returns
+    -------
+    (major, minor, revision, seen)
+        The header. `seen` is the number of images that the weights were trained on.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such file.
+    ValueError
+        If the file does not fit. The message is one line, the network is unchanged.
+    """
+    if not Path(path).exists():
+        raise FileNotFoundError(f"{path}: there is no such weights file")
+    content = Path(path).read_bytes()
+    header, numbers = _split_header(content, path)
+    layers = darknet_layers(network)
+    if not head:
+        layers = layers[:-1]
+
+    needed = sum(
+        convolution.count_params() + (norm.count_params() if norm else 0)
+        for convolution, norm in layers
+    )
+    if len(numbers) < needed or (head and len(numbers) > needed):
+        problem = "too short" if len(numbers) < needed else "too long"
+        raise ValueError(
+            f"{path}: {problem}: {len(numbers):,} numbers, but the network needs "
+            f"{needed:,}; use head=False for a head of other classes or anchors, "
+            "or else download the file again"
+        )
+
+    # Read everything before anything is assigned, so that an error changes nothing.
     assignments = []
-    for convolution, norm in layout:
-        kernel_shape = tuple(convolution.kernel.shape)
-        sizes = [kernel_shape[-1]] * (4 if norm else 1) + [int(np.prod(kernel_shape))]
-        *vectors, kernel, floats = np.split(floats, np.cumsum(sizes))
-        kernel = kernel.reshape(np.array(kernel_shape)[[3, 2, 0, 1]]).transpose(2, 3, 1, 0)
+    for convolution, norm in layers:
+        height, width, channels, filters = convolution.kernel.shape
+        num_vectors = 4 if norm else 1
+        vectors, numbers = np.split(numbers, [num_vectors * filters])
+        vectors = vectors.reshape(num_vectors, filters)
+        kernel, numbers = np.split(numbers, [math.prod(convolution.kernel.shape)])
+        kernel = kernel.reshape(filters, channels, height, width)
+        kernel = kernel.transpose(2, 3, 1, 0)
         if norm:
-            beta, gamma, *moments = vectors
-            if not (moments[1] >= 0).all():
-                raise ValueError(f"{path}: negative variances in {norm.name}; the header or the order of layers does not fit")
-            assignments.append((norm, [gamma, beta, *moments]))
-        assignments.append((convolution, [kernel] if norm else [kernel, *vectors]))
+            beta, gamma, mean, variance = vectors
+            if not (variance >= 0).all():
+                raise ValueError(
+                    f"{path}: negative variances in {norm.name}; the header or the "
+                    "order of the layers does not fit"
+                )
+            assignments.append((norm, [gamma, beta, mean, variance]))
+            assignments.append((convolution, [kernel]))
+        else:
+            assignments.append((convolution, [kernel, *vectors]))
     for layer, weights in assignments:
         layer.set_weights(weights)
-    return major, minor, revision, seen
+    return header
 
 
-def save_weights(model, path, made_from):
-    """Write the model's weights as an artifact: kernels in half precision, batch norm and biases in single."""
-    arrays = {v.path: v.numpy().astype(np.float16 if v.path.endswith("kernel") else np.float32) for v in model.variables}
-    return write_artifact(path, arrays, made_from)
+def _split_header(content, path):
+    """Header (major, minor, revision, seen) and all numbers of a Darknet file."""
+    if content.lstrip()[:1] == b"<":
+        raise ValueError(
+            f"{path}: a web page instead of weights; download the file again"
+        )
+    if len(content) < 20 or len(content) % 4:
+        raise ValueError(
+            f"{path}: too short for a header, or cut off; download the file again"
+        )
+    major, minor, revision = np.frombuffer(content, "<i4", count=3).tolist()
+    # From version 0.2 on, `seen` takes 8 bytes instead of 4 (Darknet's own condition).
+    is_new = 10 * major + minor >= 2 and major < 1000 and minor < 1000
+    seen_type = np.dtype("<u8" if is_new else "<i4")
+    seen = int(np.frombuffer(content, seen_type, count=1, offset=12)[0])
+    numbers = np.frombuffer(content, "<f4", offset=12 + seen_type.itemsize)
+    return (major, minor, revision, seen), numbers
 
 
-def load_weights(model, path):
-    """Read what `save_weights` wrote; returns its `made_from`. ValueError, and nothing changed, when it does not fit."""
-    made_from = (content := read_artifact(path)).pop("made_from")
-    if {v.path: tuple(v.shape) for v in model.variables} != {name: array.shape for name, array in content.items()}:
-        raise ValueError(f"{_short(path)}: weights of another model; run notebook 05_training for this one")
-    model.set_weights([content[v.path].astype(np.float32) for v in model.weights])
-    return made_from
+def save_darknet_weights(network, path, seen=0, round_kernels=False):
+    """Write a network's weights as a Darknet .weights file, whole or not at all.
+
+    Parameters
+    ----------
+    network : keras.Model
+        From `build_yolov2`.
+    path : path
+    seen : int
+        Number of images that the weights were trained on.
+    round_kernels : bool
+        Round kernels to the precision of float16. The file keeps its size and format,
+        but compresses to half of it.
+    """
+    with whole_file(path) as unfinished, unfinished.open("wb") as file:
+        file.write(np.array([0, 2, 0], "<i4").tobytes())
+        file.write(np.array([seen], "<u8").tobytes())
+        for convolution, norm in darknet_layers(network):
+            if norm:
+                gamma, beta, mean, variance = norm.get_weights()
+                vectors = [beta, gamma, mean, variance]
+                kernel = convolution.get_weights()[0]
+            else:
+                kernel, bias = convolution.get_weights()
+                vectors = [bias]
+            if round_kernels:
+                kernel = kernel.astype(np.float16)
+            for values in (*vectors, kernel.transpose(3, 2, 0, 1)):
+                file.write(values.astype("<f4").tobytes())
 
 
-# ------------------------------------------------------------------------------------------------
+def file_checksum(path):
+    """SHA-256 of a file, as text."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def save_detector(network, folder, anchors, settings, data, seen=0, name="yolov2"):
+    """Write a trained detector: a .weights file, and a .json file that describes it.
+
+    Kernels are rounded to the precision of float16, so that the files compress well.
+
+    Parameters
+    ----------
+    network : keras.Model
+        From `build_yolov2`.
+    folder : path
+    anchors : array (A, 2)
+        In grid units.
+    settings : Settings
+    data : str
+        `fingerprint` of the training images.
+    seen : int
+        Number of images that the weights were trained on.
+    name : str
+        Of the two files.
+    """
+    path = Path(folder) / f"{name}.weights"
+    save_darknet_weights(network, path, seen, round_kernels=True)
+    description = {
+        "weights": path.name,
+        "sha256": file_checksum(path),
+        "classes": list(settings.classes),
+        "anchors": np.asarray(anchors, float).round(6).tolist(),
+        "width": settings.width,
+        "image_size": settings.image_size,
+        "data": data,
+        "profile": settings.profile,
+        "seen": seen,
+    }
+    write_json(path.with_suffix(".json"), description)
+
+
+class SavedDetector(NamedTuple):
+    """A trained detector, as `load_detector` reads it."""
+
+    network: keras.Model
+    anchors: np.ndarray  # (A, 2) in grid units
+    classes: tuple  # class names
+    image_size: int  # side of the images that it was validated with, in pixels
+
+
+def load_detector(path):
+    """Read a detector that `save_detector` wrote.
+
+    Parameters
+    ----------
+    path : path
+        The .json file. The weights lie beside it.
+
+    Returns
+    -------
+    SavedDetector
+
+    Raises
+    ------
+    ValueError
+        If the two files do not belong together or cannot be read.
+    """
+    path = Path(path)
+    description = read_json(path)
+    try:
+        weights = path.parent / description["weights"]
+        anchors = np.array(description["anchors"], np.float32)
+        classes = tuple(description["classes"])
+        width, image_size = description["width"], description["image_size"]
+        checksum = description["sha256"]
+    except (KeyError, TypeError, ValueError) as error:
+        raise ValueError(
+            f"{short_path(path)}: does not describe a detector ({error}); "
+            "run notebook 05_training again"
+        ) from error
+    if not weights.exists() or file_checksum(weights) != checksum:
+        raise ValueError(
+            f"{short_path(weights)}: missing, or not the file that {path.name} "
+            "describes; run notebook 05_training again"
+        )
+    network = build_yolov2(
+        num_anchors=len(anchors), num_classes=len(classes), width=width
+    )
+    load_darknet_weights(network, weights)
+    return SavedDetector(network, anchors, classes, image_size)
+
+
+# --------------------------------------------------------------------------------------
 # 4 Loss
 
-LossTerms = namedtuple("LossTerms", "xy wh objectness no_objectness classes warmup")
+OBJECT_SCALE = 5.0  # weight of the objectness term; all others weigh 1
+IGNORE_THRESHOLD = 0.6  # what overlaps an object more than this is not background
+ANCHOR_WARMUP_SCALE = 0.01  # weight of the anchor warm-up
+LARGEST_LOG_SIZE = 20.0  # exp(20) is far beyond any image, and still a finite number
 
 
-def yolo_loss(y_true, true_boxes, y_pred, anchors, warmup=False, coordinate_scale=1.0):
-    """YOLOv2's loss as `LossTerms` of scalars, whose sum is the loss per image (sum over the batch / batch size).
+class LossTerms(NamedTuple):
+    """The terms of YOLOv2's loss, averaged over the images of a batch. Add them up."""
 
-    y_true (B, G, G, A, 5+C), true_boxes (B, 1, 1, 1, 50, 4): from `encode_boxes`; y_pred: raw outputs.
-    The gradient in y_pred is that of Darknet's region layer: coordinate scale 2 - w h, object scale 5 towards
-    the IoU (a constant for the gradient), no-object scale 1 unless the best IoU exceeds .6, softmax cross entropy.
-    coordinate_scale multiplies the terms of place and size (`coord_scale` in Darknet's cfg files, 1 in yolov2-voc.cfg).
-    warmup=True (Darknet: the first 12,800 images) pulls every other prediction to its cell's centre and anchor.
+    location: tf.Tensor  # centres of responsible predictions
+    size: tf.Tensor  # widths and heights of responsible predictions
+    objectness: tf.Tensor  # objectness of responsible predictions
+    background: tf.Tensor  # objectness of all others
+    classes: tf.Tensor  # class probabilities of responsible predictions
+    anchor_warmup: tf.Tensor  # pull towards the anchors, only at the start of training
+
+
+def yolo_loss(y_true, true_boxes, y_pred, anchors, anchor_warmup=False):
+    """YOLOv2's loss.
+
+    The factors of one half make its gradient equal to that of Darknet's region layer.
+
+    Parameters
+    ----------
+    y_true : (B, G, G, A, 5 + C)
+        From `encode_boxes`.
+    true_boxes : (B, 1, 1, 1, 50, 4)
+        From `encode_boxes`.
+    y_pred : (B, G, G, A, 5 + C)
+        Raw outputs of the network.
+    anchors : (A, 2)
+        In grid units.
+    anchor_warmup : bool or bool tensor
+        Pull all predictions without an object to the middle of their cell and to the
+        size of their anchor. Darknet does so for the first 12,800 images, this
+        project for the first 5 % of the steps.
+
+    Returns
+    -------
+    LossTerms
+        Summed over the batch and divided by its size.
     """
-    y_true, true_boxes, y_pred = (tf.cast(tf.convert_to_tensor(t), tf.float32) for t in (y_true, true_boxes, y_pred))
-    batch, cells = tf.cast(tf.shape(y_pred)[0], tf.float32), _grid_cells(y_pred)
-    grid_size = tf.cast(tf.shape(y_pred)[2:0:-1], tf.float32)
-    anchors = tf.cast(anchors, tf.float32) * grid_size
-    responsible, xy, objectness = y_true[..., 4], tf.sigmoid(y_pred[..., :2]), tf.sigmoid(y_pred[..., 4])
+    y_true = tf.cast(y_true, tf.float32)
+    true_boxes = tf.cast(true_boxes, tf.float32)
+    y_pred = tf.cast(y_pred, tf.float32)
+    anchors = tf.cast(anchors, tf.float32)
+    batch_size = tf.cast(tf.shape(y_pred)[0], tf.float32)
+    cells = grid_cells(tf.shape(y_pred)[1], tf.shape(y_pred)[2])  # (G, G, 1, 2)
+    num_cells = tf.cast(tf.shape(y_pred)[1] * tf.shape(y_pred)[2], tf.float32)
 
-    # exp(20) is far beyond any image; without the limit one wild output makes the IoU inf / inf
-    predicted = tf.stop_gradient(tf.concat([cells + xy, tf.exp(tf.minimum(y_pred[..., 2:4], 20.0)) * anchors], axis=-1))
-    iou = _iou_centred(predicted, y_true[..., :4])
-    most = tf.reduce_max(tf.math.count_nonzero(true_boxes[..., 2], axis=-1))  # behind them is only padding
-    best_iou = tf.reduce_max(_iou_centred(predicted[..., None, :], true_boxes[..., :most, :]), axis=-1)
-    background = (1 - responsible) * tf.cast(best_iou <= 0.6, tf.float32)
+    # What the ground truth says. responsible (B, G, G, A) is 1 where an object is.
+    true_xy, true_wh = y_true[..., 0:2], y_true[..., 2:4]
+    responsible = y_true[..., 4]
+    true_classes = y_true[..., 5:]
 
-    true_wh = tf.where(responsible[..., None] > 0, y_true[..., 2:4], anchors)  # log(1) = 0 where there is no object
-    scale = coordinate_scale * responsible * (2 - y_true[..., 2] * y_true[..., 3] / tf.reduce_prod(grid_size))
-    pull = tf.reduce_sum((0.5 - xy) ** 2 + y_pred[..., 2:4] ** 2, axis=-1)
-    terms = LossTerms(
-        xy=0.5 * scale * tf.reduce_sum((y_true[..., :2] - cells - xy) ** 2, axis=-1),
-        wh=0.5 * scale * tf.reduce_sum((tf.math.log(true_wh / anchors) - y_pred[..., 2:4]) ** 2, axis=-1),
-        objectness=0.5 * 5 * responsible * (iou - objectness) ** 2,
-        no_objectness=0.5 * background * objectness**2,
-        classes=responsible * tf.nn.softmax_cross_entropy_with_logits(y_true[..., 5:], y_pred[..., 5:]),
-        warmup=0.5 * 0.01 * (1 - responsible) * pull * tf.cast(warmup, tf.float32),
+    # What the network says.
+    offset_xy = tf.sigmoid(y_pred[..., 0:2])  # from the cell's corner
+    log_wh = y_pred[..., 2:4]  # logarithm of size / anchor
+    objectness = tf.sigmoid(y_pred[..., 4])
+    class_scores = y_pred[..., 5:]
+
+    # Predicted boxes. We only compare them with the truth: no gradient flows back.
+    predicted_wh = tf.exp(tf.minimum(log_wh, LARGEST_LOG_SIZE)) * anchors
+    predicted_boxes = tf.concat([cells + offset_xy, predicted_wh], axis=-1)
+    predicted_boxes = tf.stop_gradient(predicted_boxes)
+
+    # A prediction is background if it has no object and overlaps none well.
+    ious = iou_centred(predicted_boxes[..., None, :], true_boxes)  # (B, G, G, A, 50)
+    best_iou = tf.reduce_max(ious, axis=-1)
+    overlaps_none = tf.cast(best_iou <= IGNORE_THRESHOLD, tf.float32)
+    background = (1 - responsible) * overlaps_none
+
+    # Small boxes weigh more: between 1 (the whole image) and 2.
+    area_share = true_wh[..., 0] * true_wh[..., 1] / num_cells
+    box_weight = responsible * (2 - area_share)
+
+    true_offset_xy = true_xy - cells
+    location_error = tf.reduce_sum((true_offset_xy - offset_xy) ** 2, axis=-1)
+
+    # Without an object the size is 0, and log(0) is infinite. The anchor stands in;
+    # `box_weight` is 0 there anyway.
+    safe_wh = tf.where(responsible[..., None] > 0, true_wh, anchors)
+    true_log_wh = tf.math.log(safe_wh / anchors)
+    size_error = tf.reduce_sum((true_log_wh - log_wh) ** 2, axis=-1)
+
+    own_iou = iou_centred(predicted_boxes, y_true[..., 0:4])
+    objectness_error = (own_iou - objectness) ** 2
+    class_error = tf.nn.softmax_cross_entropy_with_logits(true_classes, class_scores)
+    drift = tf.reduce_sum((0.5 - offset_xy) ** 2 + log_wh**2, axis=-1)
+    warmup_weight = (1 - responsible) * tf.cast(anchor_warmup, tf.float32)
+
+    def mean_over_images(values):
+        """Sum over each image, averaged over the batch."""
+        return tf.reduce_sum(values) / batch_size
+
+    return LossTerms(
+        location=0.5 * mean_over_images(box_weight * location_error),
+        size=0.5 * mean_over_images(box_weight * size_error),
+        objectness=0.5
+        * OBJECT_SCALE
+        * mean_over_images(responsible * objectness_error),
+        background=0.5 * mean_over_images(background * objectness**2),
+        classes=mean_over_images(responsible * class_error),
+        anchor_warmup=0.5
+        * ANCHOR_WARMUP_SCALE
+        * mean_over_images(warmup_weight * drift),
     )
-    return LossTerms(*(tf.reduce_sum(term) / batch for term in terms))
 
 
-def _grid_cells(y_pred):
-    """(G, G, 1, 2) float32: each cell's column and row."""
-    columns, rows = tf.meshgrid(tf.range(tf.shape(y_pred)[2]), tf.range(tf.shape(y_pred)[1]))
-    return tf.cast(tf.stack([columns, rows], axis=-1)[:, :, None], tf.float32)
+def grid_cells(rows, columns):
+    """Column and row of each cell: (rows, columns, 1, 2) float32."""
+    x, y = tf.meshgrid(tf.range(columns), tf.range(rows))
+    return tf.cast(tf.stack([x, y], axis=-1)[:, :, None, :], tf.float32)
 
 
-def _iou_centred(a, b):
-    """IoU of (..., 4) boxes given as centre x, y, width, height."""
-    low = tf.maximum(a[..., :2] - a[..., 2:] / 2, b[..., :2] - b[..., 2:] / 2)
-    high = tf.minimum(a[..., :2] + a[..., 2:] / 2, b[..., :2] + b[..., 2:] / 2)
-    overlap = tf.reduce_prod(tf.maximum(high - low, 0.0), axis=-1)
-    return tf.math.divide_no_nan(overlap, a[..., 2] * a[..., 3] + b[..., 2] * b[..., 3] - overlap)
+def iou_centred(boxes, others):
+    """IoU (...) of boxes (..., 4) given as centre x, centre y, width, height."""
+    boxes_low = boxes[..., :2] - boxes[..., 2:] / 2
+    boxes_high = boxes[..., :2] + boxes[..., 2:] / 2
+    others_low = others[..., :2] - others[..., 2:] / 2
+    others_high = others[..., :2] + others[..., 2:] / 2
+    low = tf.maximum(boxes_low, others_low)
+    high = tf.minimum(boxes_high, others_high)
+    intersection = tf.reduce_prod(tf.maximum(high - low, 0.0), axis=-1)
+    areas = boxes[..., 2] * boxes[..., 3] + others[..., 2] * others[..., 3]
+    return tf.math.divide_no_nan(intersection, areas - intersection)
 
 
-# ------------------------------------------------------------------------------------------------
+# --------------------------------------------------------------------------------------
 # 5 Training
 
-
-def learning_rate_at(step, total_steps, peak, burn_in_share=0.05):
-    """Learning rate of a step (number or array): burn-in with power 4 as in Darknet, then half a cosine down to 0.
-
-    Darknet's burn-in takes 1,000 batches; here it is a share of the run, so that short runs have one too.
-    """
-    step, burn_in = np.asarray(step, float) + 1, max(1.0, burn_in_share * total_steps)
-    cosine = 0.5 * (1 + np.cos(np.pi * (step - burn_in) / max(1.0, total_steps - burn_in)))
-    return peak * np.where(step < burn_in, (step / burn_in) ** 4, cosine)
+WARMUP_SHARE = 0.05  # share of the steps with learning-rate and anchor warm-up
+MOMENTUM = 0.9
+LARGEST_GRADIENT = 20.0  # a longer gradient is clipped to this norm
+STATE_FILE = "training_state.npz"
+HISTORY_FILE = "history.csv"
 
 
-def build_classifier(model, num_classes=len(CLASSES), seed=0):
-    """The detector's first 18 convolutions (Darknet-19) with an averaging classifier on top, sharing the weights."""
-    head = keras.layers.Dense(num_classes, name="classes", kernel_initializer=keras.initializers.GlorotUniform(seed=seed))
-    average = keras.layers.GlobalAveragePooling2D()
-    return keras.Model(model.input, head(average(model.get_layer("leaky_18").output)), name="classifier")
+class WarmUpCosineDecay(keras.optimizers.schedules.LearningRateSchedule):
+    """Learning rate: a steep climb as in Darknet, then half a cosine down to zero.
 
-
-def make_crop_dataset(annotations, *, image_size, batch_size, seed, num_epochs):
-    """Batches of (crops (B, S, S, 3), labels (B,)) of single objects for the classifier, augmented, in a new order each epoch.
-
-    A crop is a square around the object, 1 to 2.2 times its longer side, shifted a little.
-    """
-    boxes, labels = _true_boxes(annotations)
-    paths = tf.constant([str(annotation.image_path) for annotation in annotations])
-
-    def example(epoch, place, index):
-        photo = decode_photo(paths[boxes.value_rowids()[index]])
-        scale, dx, dy, flip, *colours = tf.unstack(tf.random.stateless_uniform((7,), tf.stack([seed + 2, epoch * 10**6 + place])))
-        box, size = boxes.values[index], tf.cast(tf.shape(photo)[1::-1], tf.float32)
-        side = tf.reduce_max((box[2:] - box[:2]) * size) * (1 + 1.2 * scale)
-        centre = (box[:2] + box[2:]) / 2 + 0.1 * (tf.stack([dx, dy]) - 0.5) * side / size
-        window = tf.concat([centre - side / size / 2, centre + side / size / 2], axis=0)
-        return view(photo, window, image_size, flip < 0.5, 2 * tf.stack(colours) - 1), labels.values[index]
-
-    dataset = tf.data.Dataset.range(num_epochs).flat_map(lambda e: _places(e, len(labels.values), batch_size, seed, True))
-    return _batched(dataset, example, batch_size, drop_remainder=True)
-
-
-def pretrain(model, annotations, settings):
-    """The paper's first stage in small: train the backbone as a classifier of object crops. Returns the accuracies."""
-    epochs, steps = settings.pretrain_epochs, math.ceil(len(box_sizes(annotations)) / 32)
-    dataset = make_crop_dataset(annotations, image_size=settings.crop_size, batch_size=32, seed=settings.seed, num_epochs=epochs)
-    classifier = build_classifier(model, model.output_shape[-1] - 5, settings.seed)
-    rate, loss = keras.optimizers.schedules.CosineDecay(5e-3, epochs * steps), keras.losses.SparseCategoricalCrossentropy(True)
-    classifier.compile(Muon(rate), loss, metrics=["accuracy"], jit_compile=False)
-    return classifier.fit(dataset, epochs=epochs, steps_per_epoch=steps, shuffle=False, verbose=2).history["accuracy"]
-
-
-def quiet_start(model, frozen=0, objectness=-4.0):
-    """Set the head's objectness biases, so that training begins with "nothing anywhere" instead of 1/2 everywhere.
-
-    Else the first steps only push hundreds of objectnesses down, and shake what pre-training has learned (Lin et al. 2017).
-    The first `frozen` convolutions learn no more, their batch norms are folded into them: edges and colours are known, a step
-    is cheaper.
-    """
-    for i in range(1, frozen + 1):
-        model.get_layer(f"norm_{i}").fold_into(model.get_layer(f"conv_{i}"))
-    bias = model.get_layer("conv_23").bias.numpy().reshape(model.output_shape[3], -1)
-    bias[:, 4] = objectness
-    model.get_layer("conv_23").bias.assign(bias.ravel())
-
-
-def use_half_precision(model):
-    """Let the model's layers compute in 16-bit numbers where the device is faster with them. Returns the Keras policy's name.
-
-    float16 on a GPU, bfloat16 on a processor with AVX512-BF16 or AMX if oneDNN is on, else float32 as ever. Weights, batch norm's
-    moments and the raw output stay in single precision.
-    """
-    fast = os.environ["TF_ENABLE_ONEDNN_OPTS"] == "1" and any("_bf16" in f.read_text() for f in Path("/proc").glob("cpuinfo"))
-    policy = "mixed_float16" if tf.config.list_physical_devices("GPU") else "mixed_bfloat16" if fast else "float32"
-    for layer in model.layers[1:-1]:
-        layer.dtype_policy = keras.DTypePolicy(policy)
-    return policy
-
-
-class Muon(keras.optimizers.Adam):
-    """Muon (Jordan et al. 2024) for the kernels of layers conv_1 to conv_22; Adam for the rest: heads, biases, batch norm.
-
-    The momentum, as a matrix (inputs, filters), is made orthogonal: all its directions become equally strong. Scaled as
-    by Liu et al. (arXiv 2502.16982), to the usual size of Adam's steps. Keras' own leaves convolutions to Adam. Here, what is
-    left to Adam learns at .3 of the rate.
+    Parameters
+    ----------
+    peak : float
+        Highest learning rate.
+    warmup_steps : int
+        Steps until the peak. The rate grows with the fourth power of the step, as in
+        Darknet's "burn-in".
+    total_steps : int
+        Steps of the whole training.
     """
 
-    product_dtype = "float32"  # of the products of matrices; Jordan's are in bfloat16
+    def __init__(self, peak, warmup_steps, total_steps):
+        self.peak = peak
+        self.warmup_steps = warmup_steps
+        self.total_steps = total_steps
 
-    def update_step(self, gradient, variable, learning_rate):
-        momentum = self._momentums[self._get_variable_index(variable)]
-        if len(variable.shape) != 4 or "conv_23" in momentum.path:
-            return super().update_step(gradient, variable, 0.3 * learning_rate)
-        self.assign(momentum, 0.95 * momentum + gradient)
-        direction = orthogonalised(tf.reshape(gradient + 0.95 * momentum, (-1, variable.shape[-1])), self.product_dtype)
-        self.assign_sub(variable, learning_rate * 0.2 * max(direction.shape) ** 0.5 * tf.reshape(direction, variable.shape))
+    def __call__(self, step):
+        step = tf.cast(step, tf.float32)  # counts from 0
+        warmup = ((step + 1) / max(1, self.warmup_steps)) ** 4
+        steps_after_warmup = max(1, self.total_steps - self.warmup_steps)
+        progress = (step - self.warmup_steps) / steps_after_warmup
+        cosine = 0.5 * (1 + tf.cos(math.pi * tf.minimum(progress, 1.0)))
+        return self.peak * tf.where(step < self.warmup_steps, warmup, cosine)
+
+    def get_config(self):
+        return {
+            "peak": self.peak,
+            "warmup_steps": self.warmup_steps,
+            "total_steps": self.total_steps,
+        }
 
 
-def orthogonalised(matrix, dtype="float32", steps=5):
-    """The matrix (n, m) with all its singular values brought close to 1, by Newton and Schulz's iteration, computed in dtype.
+class Detector(keras.Model):
+    """A network together with YOLOv2's loss, for training with `compile` and `fit`.
 
-    A polynomial of the matrix's square pulls the values towards 1 (Jordan's coefficients: most end between .7 and 1.2).
+    Parameters
+    ----------
+    network : keras.Model
+        From `build_yolov2`. Training changes its weights.
+    anchors : array (A, 2)
+        In grid units.
+    anchor_warmup_steps : int
+        Steps with anchor warm-up at the start.
     """
-    tall, matrix = matrix.shape[0] > matrix.shape[1], tf.cast(tf.math.divide_no_nan(matrix, tf.norm(matrix)), dtype)
-    square, factor = tf.matmul(matrix, matrix, tall, not tall), (one := tf.eye(min(matrix.shape), dtype=dtype))
-    for _ in range(steps):  # multiplied up in the square: less work than with the whole matrix
-        polynomial = 3.4445 * one - 4.7750 * square + 2.0315 * square @ square
-        factor, square = polynomial @ factor, polynomial @ square @ polynomial
-    return tf.cast(matrix @ factor if tall else factor @ matrix, tf.float32)
+
+    def __init__(self, network, anchors, anchor_warmup_steps=0):
+        # In mixed precision, `compile` adds loss scaling if the model has the policy.
+        super().__init__(dtype=network.get_layer("conv_1").dtype_policy)
+        self.network = network
+        self.anchors = np.asarray(anchors, np.float32)
+        self.anchor_warmup_steps = anchor_warmup_steps
+        self.term_means = {
+            name: keras.metrics.Mean(name=name)
+            for name in (*LossTerms._fields, "weight_decay")
+        }
+
+    def call(self, images, training=False):
+        return self.network(images, training=training)
+
+    def compute_loss(
+        self, x=None, y=None, y_pred=None, sample_weight=None, training=True
+    ):
+        y_true, true_boxes = y
+        anchor_warmup = self.optimizer.iterations < self.anchor_warmup_steps
+        terms = yolo_loss(y_true, true_boxes, y_pred, self.anchors, anchor_warmup)
+        weight_decay = tf.add_n(self.losses)
+        for name, value in terms._asdict().items():
+            self.term_means[name].update_state(value)
+        self.term_means["weight_decay"].update_state(weight_decay)
+        loss = tf.add_n(terms) + weight_decay
+        # Keras adds up the gradients of all GPUs.
+        return loss / tf.distribute.get_strategy().num_replicas_in_sync
 
 
-class TrainStep:
-    """One update: loss, gradient clipped to `clip_norm`, weight decay on kernels, then SGD with momentum, Adam or Muon.
+def set_objectness_bias(network, objectness=0.02):
+    """Let a fresh head answer "probably no object" everywhere (Lin et al. 2017).
 
-    Darknet's weight decay goes through the momentum, so it is added to the gradient (Keras' own is decoupled).
-    anchor_size: as for `make_dataset`; coordinate_scale: as for `yolo_loss`.
-    A half-precision model's loss is scaled up, so that small gradients do not vanish, and a step that overflows is left out.
-    A model built in a `tf.distribute` strategy's scope is trained with it: each device takes its share of the batch
-    (of one machine's part of it, if there are several), and gives the same update as one device would with all of it.
+    Otherwise its objectness is one half everywhere, hundreds of false positives in each
+    image. Their gradients would spoil pre-trained weights in the first steps.
+
+    Parameters
+    ----------
+    network : keras.Model
+        From `build_yolov2`, with a head that has not been trained.
+    objectness : float
+        The answer to start from.
     """
-
-    def __init__(self, model, anchors, optimizer="sgd", anchor_size=None, coordinate_scale=1.0, weight_decay=5e-4, clip_norm=20):
-        self.model, self.anchors, self.anchor_size, self.strategy = model, anchors, anchor_size, model.distribute_strategy
-        self.weight_decay, self.clip_norm, self.coordinate_scale = weight_decay, clip_norm, coordinate_scale
-        with self.strategy.scope():
-            self.optimizer = dict(sgd=keras.optimizers.SGD(momentum=0.9), adam=keras.optimizers.Adam(), muon=Muon())[optimizer]
-            self.optimizer.build(model.trainable_variables)
-            self.optimizer.product_dtype = "bfloat16" if (dtype := model.layers[-2].compute_dtype) == "bfloat16" else "float32"
-        self.loss_scale = 128.0 if dtype == "float16" else 1.0
-        specs = [tf.TensorSpec((None,) * n + (last,)) for n, last in ((3, 3), (4, model.output_shape[-1]), (5, 4))]
-        self.run = tf.function(self._run, input_signature=[*specs, tf.TensorSpec(()), tf.TensorSpec((), tf.bool)])
-
-    def _run(self, images, y, true_boxes, learning_rate, warmup):
-        self.optimizer.learning_rate.assign(learning_rate)
-        losses = self.strategy.run(self._update, args=(images, y, true_boxes, warmup))
-        return self.strategy.reduce("sum", losses, axis=None)
-
-    def _update(self, images, y, true_boxes, warmup):
-        variables, replica = self.model.trainable_variables, tf.distribute.get_replica_context()
-        here, everywhere = len(self.strategy.experimental_local_results(variables[0].value)), replica.num_replicas_in_sync
-        tf.debugging.assert_equal(tf.shape(images)[0] % here, 0, f"the batch must be a multiple of the {here} devices")
-        images, y, true_boxes = (t[replica.replica_id_in_sync_group % here :: here] for t in (images, y, true_boxes))
-        with tf.GradientTape() as tape:
-            anchors = anchors_at(self.anchors, self.anchor_size, tf.shape(images)[1])
-            terms = yolo_loss(y, true_boxes, self.model(images, training=True), anchors, warmup, self.coordinate_scale)
-            loss = tf.add_n(list(terms)) / everywhere
-        gradients = replica.all_reduce("sum", tape.gradient(loss, variables, tf.constant(self.loss_scale)))
-        gradients, length = tf.clip_by_global_norm([g / self.loss_scale for g in gradients], self.clip_norm)
-        gradients = [tf.where(tf.math.is_finite(length) | (self.loss_scale == 1), g, 0.0) for g in gradients]
-        decays = [self.weight_decay * v if v.path.endswith("kernel") else 0.0 for v in variables]
-        # Keras adds up the devices' gradients, here equal ones
-        self.optimizer.apply([(g + decay) / everywhere for g, decay in zip(gradients, decays, strict=True)])
-        return loss
+    bias = network.get_layer("conv_23").bias
+    num_anchors = network.output_shape[3]
+    values = bias.numpy().reshape(num_anchors, -1)  # (A, 5 + C)
+    values[:, 4] = math.log(objectness / (1 - objectness))  # inverse of the sigmoid
+    bias.assign(values.ravel())
 
 
-def train_detector(model, train, validation, anchors, settings, *, folder, on_epoch=lambda model, row: None):
-    """Train with augmentation, several sides and the schedule; returns the history, one dict an epoch.
+def momentum_sgd(schedule):
+    """The paper's optimizer: gradient descent with momentum, and clipped gradients."""
+    return keras.optimizers.SGD(
+        schedule, momentum=MOMENTUM, global_clipnorm=LARGEST_GRADIENT
+    )
 
-    The weights of the best validation mAP are kept in folder/yolov2_weights.npz and are in the model at the end; after
-    settings.patience epochs without a better one, training stops. Validated is every settings.validate_every epochs and
-    after the last; between, the history has None. It is also in folder/history.csv.
-    After each epoch everything is saved to folder/training_state.npz: a run that was interrupted goes on from there
-    if it was started with the same data and settings; one that was finished starts afresh. on_epoch(model, row) may draw.
-    Raises FloatingPointError that names the images when the loss is no longer finite.
+
+def compile_detector(
+    network, anchors, settings, total_steps, make_optimizer=momentum_sgd
+):
+    """Make a `Detector` of a network and compile it for training.
+
+    Parameters
+    ----------
+    network : keras.Model
+    anchors : array (A, 2)
+        In grid units.
+    settings : Settings
+    total_steps : int
+        Steps of the whole training.
+    make_optimizer : function
+        Makes a Keras optimizer from a learning-rate schedule.
+
+    Returns
+    -------
+    Detector
+
+    Raises
+    ------
+    ValueError
+        If a batch cannot be shared evenly by all GPUs.
     """
-    folder, made_from = Path(folder), {"data": fingerprint(train), **_comparable(settings)}
-    state_path, weights_path = folder / "training_state.npz", folder / "yolov2_weights.npz"
-    for half_written in folder.glob(".*-*"):  # by a run that was killed
-        half_written.unlink()
-    steps = math.ceil(len(train) / settings.batch_size)
-    print("precision inside the network:", use_half_precision(model) if settings.half_precision else "float32")
-    step = TrainStep(model, anchors, settings.optimizer, settings.image_size, settings.coordinate_scale)
-    history = _resume(state_path, made_from, variables := [*model.variables, *step.optimizer.variables])
-    batches = training_batches(train, anchors, settings, epoch=len(history), num_classes=model.output_shape[-1] - 5)
-    while len(history) < settings.epochs and _epochs_since_best(history) < settings.patience:
-        epoch, start, losses = len(history), time.perf_counter(), []
-        for number in range(epoch * steps, (epoch + 1) * steps):
-            images, (y, true_boxes) = next(batches)
-            rate = learning_rate_at(number, settings.epochs * steps, settings.learning_rate)
-            losses.append(float(step.run(images, y, true_boxes, float(rate), number < 0.05 * settings.epochs * steps)))
-            if not math.isfinite(losses[-1]):
-                raise FloatingPointError(_not_finite(losses[-1], number, train, settings))
-        row = {"epoch": epoch + 1, "learning_rate": float(rate), "loss": float(np.mean(losses))}
-        history.append(row := {**row, "validation_loss": None, "validation_map": None})
-        if (epoch + 1) % settings.validate_every == 0 or epoch + 1 == settings.epochs:
-            row["validation_loss"], evaluation = validate(model, validation, anchors, settings)
-            row["validation_map"] = float(np.nan_to_num(evaluation.mean_average_precision))
-            if _epochs_since_best(history) == 0:
-                save_weights(model, weights_path, made_from)
-        _save_state(state_path, made_from, variables, history)
-        print(f"epoch {epoch + 1:3d}/{settings.epochs}  {time.perf_counter() - start:4.0f} s  " + "  ".join(
-            f"{key.replace('_', ' ')} {row[key]:.3f}" for key in list(row)[2:] if row[key] is not None), flush=True)  # fmt: skip
-        on_epoch(model, row)
-    load_weights(model, weights_path)
-    state_path.unlink(missing_ok=True)
+    devices = network.distribute_strategy.num_replicas_in_sync
+    if settings.batch_size % devices:
+        raise ValueError(
+            f"a batch of {settings.batch_size} cannot be shared evenly by {devices} "
+            "devices; choose a multiple"
+        )
+    warmup_steps = round(WARMUP_SHARE * total_steps)
+    schedule = WarmUpCosineDecay(settings.learning_rate, warmup_steps, total_steps)
+    with network.distribute_strategy.scope():
+        detector = Detector(network, anchors, warmup_steps)
+        # XLA would compile the network again for each image size.
+        detector.compile(make_optimizer(schedule), jit_compile=False)
+        detector.optimizer.build(network.trainable_variables)
+    return detector
+
+
+def training_policy(settings):
+    """Keras dtype policy for `build_yolov2`.
+
+    float16 halves the memory and is faster on a GPU. With several GPUs, Keras' loss
+    scaling looks at the first one only, so we stay in single precision there.
+    """
+    one_gpu = len(tf.config.list_physical_devices("GPU")) == 1
+    return "mixed_float16" if settings.mixed_precision and one_gpu else "float32"
+
+
+def train_detector(
+    network,
+    train,
+    validation,
+    anchors,
+    settings,
+    *,
+    folder,
+    callbacks=(),
+    make_optimizer=momentum_sgd,
+):
+    """Train a network, and leave it with the weights of the best validation mAP.
+
+    After each epoch the whole state of the run is saved in the folder. If the run is
+    interrupted, even killed, call this function again with the same arguments: it goes
+    on after the last finished epoch and ends with the same weights.
+
+    Parameters
+    ----------
+    network : keras.Model
+        From `build_yolov2`, with the weights to start from.
+    train, validation : list of Annotation
+    anchors : array (A, 2)
+        In grid units.
+    settings : Settings
+    folder : path
+        Receives history.csv, and yolov2.weights and yolov2.json of the best epoch
+        so far (see `save_detector`).
+    callbacks : list of keras.callbacks.Callback
+        Further callbacks. They see the validation results in their logs.
+    make_optimizer : function
+        See `compile_detector`.
+
+    Returns
+    -------
+    dict of lists
+        As Keras' `History.history`, one value per epoch: loss, its terms, the same for
+        the validation images with `val_` in front, and val_map.
+
+    Raises
+    ------
+    FloatingPointError
+        When the loss is no longer finite. The message names the images of the batch.
+    """
+    folder = Path(folder)
+    claim_folder(folder)
+    if not train or not validation:
+        raise ValueError("training needs images to train and images to validate with")
+    check_images([*train, *validation])
+    steps = steps_per_epoch(train, settings)
+    detector = compile_detector(
+        network, anchors, settings, steps * settings.epochs, make_optimizer
+    )
+    data = fingerprint(train)
+
+    state = SaveState(folder, describe_run(detector, train, validation, settings))
+    history = state.restore(detector)  # empty for a new run; grows with each epoch
+    first_epoch = len(history.get("val_map", []))
+
+    is_finished = first_epoch == settings.epochs or has_stopped_improving(
+        history.get("val_map", []), settings.patience
+    )
+    if not is_finished:
+        detector.fit(
+            make_dataset(
+                train, anchors, settings, training=True, first_epoch=first_epoch
+            ),
+            initial_epoch=first_epoch,
+            epochs=settings.epochs,
+            steps_per_epoch=steps,
+            # The order matters: the second adds val_map to the logs, KeepBest compares
+            # it with the history, and SaveState then adds the logs to the history.
+            callbacks=[
+                StopOnBadLoss(train, settings),
+                ValidateEachEpoch(validation, anchors, settings),
+                KeepBest(folder, history, anchors, settings, data, steps),
+                *callbacks,
+                state,
+            ],
+            shuffle=False,  # `plan_epoch` has shuffled; else Keras warns
+            verbose=2,
+        )
+    load_darknet_weights(network, folder / "yolov2.weights")
+    state.forget()
     return history
 
 
-def training_batches(train, anchors, settings, epoch=0, **options):
-    """The batches of `make_dataset` from an epoch on, through the settings' phases."""
-    options |= dict(training=True, batch_size=settings.batch_size, seed=settings.seed, jitter=settings.jitter)
-    for until, sides, zoom in settings.phases:
-        if epoch < (stop := round(until * settings.epochs)):
-            options |= dict(image_size=sides, anchor_size=settings.image_size, zoom=zoom, epoch=epoch, num_epochs=stop - epoch)
-            yield from make_dataset(train, anchors, **options)
-            epoch = stop
+def describe_run(detector, train, validation, settings):
+    """A dictionary of all that must be unchanged for a run to be continued."""
+    network = detector.network
+    values = asdict(settings)
+    for name in ("voc_dir", "artifacts", "weights"):  # folders may move
+        del values[name]
+    weights = settings.weights
+    description = {
+        **values,
+        "train": fingerprint(train),
+        "validation": fingerprint(validation),
+        "anchors": detector.anchors.tolist(),
+        "optimizer": type(detector.optimizer).__name__,
+        "weights": file_checksum(weights) if weights else "random",
+        "trainable": [variable.path for variable in network.trainable_variables],
+        "dtype": network.get_layer("conv_1").dtype_policy.name,
+    }
+    return json.loads(json.dumps(description))  # tuples become lists, as in the file
 
 
-def _epochs_since_best(history):
-    scores = [-1.0 if row["validation_map"] is None else row["validation_map"] for row in history]
-    return len(scores) - 1 - int(np.argmax(scores)) if scores else 0
+def has_stopped_improving(scores, patience):
+    """True if the best score is `patience` epochs old. A tie counts as a new best."""
+    if not scores:
+        return False
+    newest_first = scores[::-1]
+    epochs_since_best = newest_first.index(max(scores))
+    return epochs_since_best >= patience
 
 
-def _comparable(settings):
-    """What must be equal for a run to go on: all settings but where things lie, as JSON keeps them."""
-    return json.loads(json.dumps({f.name: getattr(settings, f.name) for f in fields(settings) if f.type is not Path}))
+class ValidateEachEpoch(keras.callbacks.Callback):
+    """Add the losses and the mAP of the validation images to the logs."""
+
+    def __init__(self, annotations, anchors, settings):
+        super().__init__()
+        self.annotations = annotations
+        self.anchors = anchors
+        self.settings = settings
+
+    def on_epoch_end(self, epoch, logs=None):
+        network = self.model.network
+        losses, evaluation = validate(
+            network, self.annotations, self.anchors, self.settings
+        )
+        logs.update({f"val_{name}": value for name, value in losses.items()})
+        # The mAP is NaN if there are no objects. NaN cannot be compared, so use 0.
+        logs["val_map"] = float(np.nan_to_num(evaluation.mean_average_precision))
 
 
-def _not_finite(loss, number, train, settings):
-    epoch, step = divmod(number, math.ceil(len(train) / (size := settings.batch_size)))
-    text = ", ".join(train[i].filename for i in epoch_order(len(train), size, settings.seed, epoch).numpy()[step * size :][:size])
-    return f"the loss is {loss} at step {number + 1}; lower the learning rate or look at this batch: {text}"
+class KeepBest(keras.callbacks.Callback):
+    """Save the detector with the best validation mAP, and stop without improvement.
+
+    Keras' ModelCheckpoint and EarlyStopping forget the best value when a run is
+    interrupted. This callback reads it from `history`, which holds all earlier epochs.
+    """
+
+    def __init__(self, folder, history, anchors, settings, data, steps):
+        super().__init__()
+        self.folder = folder
+        self.history = history
+        self.anchors = anchors
+        self.settings = settings
+        self.data = data
+        self.images_per_epoch = steps * settings.batch_size
+
+    def on_epoch_end(self, epoch, logs=None):
+        earlier = self.history.get("val_map", [])
+        if logs["val_map"] >= max(earlier, default=0.0):
+            seen = (epoch + 1) * self.images_per_epoch
+            save_detector(
+                self.model.network,
+                self.folder,
+                self.anchors,
+                self.settings,
+                self.data,
+                seen,
+            )
+        scores = [*earlier, logs["val_map"]]
+        if has_stopped_improving(scores, self.settings.patience):
+            self.model.stop_training = True
 
 
-def _save_state(path, made_from, variables, history):
-    rows = [",".join(history[0]), *(",".join("" if v is None else str(v) for v in row.values()) for row in history)]
-    with _whole_file(path.with_name("history.csv")) as temporary:
-        temporary.write_text("\n".join(rows) + "\n")
-    write_artifact(path, {"history": json.dumps(history)} | {str(i): np.asarray(v) for i, v in enumerate(variables)}, made_from)
+class StopOnBadLoss(keras.callbacks.Callback):
+    """End the training when the loss is not finite, and name the batch's images."""
+
+    def __init__(self, annotations, settings):
+        super().__init__()
+        self.annotations = annotations
+        self.settings = settings
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self.epoch = epoch
+
+    def on_train_batch_end(self, batch, logs=None):
+        loss = logs["loss"]  # the mean since the start of the epoch
+        if math.isfinite(loss):
+            return
+        start = batch * self.settings.batch_size
+        stop = start + self.settings.batch_size
+        plan = plan_epoch(self.annotations, self.settings, self.epoch)
+        indices = [index for index, _ in plan[start:stop]]
+        names = ", ".join(self.annotations[index].filename for index in indices)
+        raise FloatingPointError(
+            f"the loss is {loss} in epoch {self.epoch + 1}, step {batch + 1}; "
+            f"lower the learning rate, or look at the images of this batch: {names}"
+        )
 
 
-def _resume(path, made_from, variables):
-    """The history of an unfinished run with the same data and settings, its state put back; else an empty one."""
-    state = read_artifact(path) if path.exists() else {"made_from": made_from, "history": "[]"}
-    if state["made_from"] != made_from:
-        print(f"{path.name}: of a run with other data or settings, not used")
-        return []
-    if history := json.loads(str(state["history"])):
-        for i, variable in enumerate(variables):
-            variable.assign(state[str(i)])
-        print(f"going on after epoch {len(history)} of {made_from['epochs']}")
-    return history
+class SaveState(keras.callbacks.Callback):
+    """After each epoch, save all that a run needs to be continued, in one file.
+
+    These are the variables of network and optimizer, and the history. Everything else
+    (order of the images, augmentation, image sizes, learning rate) follows from seed
+    and epoch. Keras' BackupAndRestore writes several files one after the other, so a
+    kill in between could leave them in disagreement.
+    """
+
+    def __init__(self, folder, made_from):
+        super().__init__()
+        self.path = Path(folder) / STATE_FILE
+        self.made_from = made_from
+        self.history = {}
+
+    def restore(self, detector):
+        """Continue an interrupted run; returns its history.
+
+        Raises
+        ------
+        ValueError
+            If the state is of other data or settings, so that hours of training are not
+            overwritten by accident.
+        """
+        if not self.path.exists():
+            return self.history
+        made_from, history, values = self._read()
+        changed = [
+            key for key in self.made_from if made_from.get(key) != self.made_from[key]
+        ]
+        if changed:
+            raise ValueError(
+                f"{short_path(self.path)}: an unfinished run with other "
+                f"{', '.join(changed)}; continue it with the same ones, or move this "
+                "file away to start a new run"
+            )
+        for variable, value in zip(self._variables(detector), values, strict=True):
+            variable.assign(value)
+        self.history.update(history)
+        print(f"{self.path.name}: continuing after epoch {len(history['val_map'])}")
+        return self.history
+
+    def on_epoch_end(self, epoch, logs=None):
+        for name, value in logs.items():
+            self.history.setdefault(name, []).append(float(value))
+        table = self.path.with_name(HISTORY_FILE)
+        with whole_file(table) as unfinished, unfinished.open("w", newline="") as file:
+            writer = csv.writer(file)
+            writer.writerow(["epoch", *self.history])
+            rows = itertools.zip_longest(*self.history.values())
+            for number, row in enumerate(rows, start=1):
+                writer.writerow([number, *row])
+        values = [np.asarray(variable) for variable in self._variables(self.model)]
+        with whole_file(self.path) as unfinished, unfinished.open("wb") as file:
+            np.savez(
+                file,
+                *values,
+                history=json.dumps(self.history),
+                made_from=json.dumps(self.made_from),
+            )
+
+    def forget(self):
+        """Remove the state of a finished run."""
+        self.path.unlink(missing_ok=True)
+
+    @staticmethod
+    def _variables(detector):
+        return [*detector.network.variables, *detector.optimizer.variables]
+
+    def _read(self):
+        try:
+            with np.load(self.path, allow_pickle=False) as arrays:
+                made_from = json.loads(str(arrays["made_from"]))
+                history = json.loads(str(arrays["history"]))
+                # savez names arrays without a name arr_0, arr_1 and so on
+                values = [arrays[f"arr_{i}"] for i in range(len(arrays.files) - 2)]
+        except Exception as error:
+            raise ValueError(
+                f"{short_path(self.path)}: not a state of this version's training "
+                f"({type(error).__name__}); move it away to start anew"
+            ) from error
+        return made_from, history, values
 
 
-def validate(model, annotations, anchors, settings):
-    """Mean loss per image and `Evaluation` of the model on the annotations, from one pass over the photos."""
-    options = dict(image_size=settings.image_size, batch_size=2 * settings.batch_size, num_classes=model.output_shape[-1] - 5)
-    total, detections = 0.0, []
-    for images, (y, true_boxes) in make_dataset(annotations, anchors, training=False, seed=0, **options):
-        raw = model.predict_on_batch(images)[: len(images)]  # of several devices each answers the whole batch
-        total += float(sum(yolo_loss(y, true_boxes, raw, anchors, coordinate_scale=settings.coordinate_scale))) * len(raw)
-        sizes = [(a.width, a.height) for a in annotations[len(detections) : len(detections) + len(raw)]]
-        detections += detections_from_output(raw, anchors, sizes, score_threshold=0.005, iou_threshold=0.45)
-    return total / len(annotations), evaluate_detections(annotations, detections)
+def validate(network, annotations, anchors, settings):
+    """Losses and evaluation of a network, from one pass over the images.
+
+    Returns
+    -------
+    losses : dict
+        "loss" and its terms as floats, per image.
+    evaluation : Evaluation
+    """
+    totals = np.zeros(len(LossTerms._fields))
+    detections = []
+    dataset = make_dataset(annotations, anchors, settings, training=False)
+    for images, (y_true, true_boxes) in dataset:
+        count = len(images)
+        # With several GPUs, each computes the whole batch: keep the first result.
+        raw = network.predict_on_batch(images)[:count]
+        terms = yolo_loss(y_true, true_boxes, raw, anchors)
+        totals += count * np.array([float(term) for term in terms])
+        batch = annotations[len(detections) : len(detections) + count]
+        sizes = [(annotation.width, annotation.height) for annotation in batch]
+        detections += detections_from_output(
+            raw, anchors, sizes, EVALUATION_THRESHOLD, NMS_THRESHOLD
+        )
+    means = totals / len(annotations)
+    losses = dict(zip(LossTerms._fields, means.tolist(), strict=True))
+    losses["weight_decay"] = float(sum(network.losses))
+    losses["loss"] = sum(losses.values())
+    evaluation = evaluate_detections(annotations, detections, len(settings.classes))
+    return losses, evaluation
 
 
-# ------------------------------------------------------------------------------------------------
+# --------------------------------------------------------------------------------------
 # 6 Inference and evaluation
 
-Decoded = namedtuple("Decoded", "boxes objectness class_probabilities")
-Detections = namedtuple("Detections", "boxes scores labels")
-# of one image, best first: boxes (n, 4) in its pixels (0 to width or height), scores (n,), labels (n,)
+DETECTION_THRESHOLD = 0.25  # confidence score from which a box is shown
+EVALUATION_THRESHOLD = 0.005  # confidence score from which a box counts for the mAP
+NMS_THRESHOLD = 0.45  # IoU above which two boxes of a class are duplicates
 
 
-@tf.function(reduce_retracing=True)
-def decode_predictions(y_pred, anchors):
-    """Raw outputs (B, G, G, A, 5+C) as boxes (B, G, G, A, 4) in fractions, objectness and class probabilities."""
-    y_pred = tf.cast(tf.convert_to_tensor(y_pred), tf.float32)
-    grid_size = tf.cast(tf.shape(y_pred)[2:0:-1], tf.float32)
-    centre = (_grid_cells(y_pred) + tf.sigmoid(y_pred[..., :2])) / grid_size
-    half = tf.exp(tf.minimum(y_pred[..., 2:4], 20.0)) * tf.cast(anchors, tf.float32) / 2
-    return Decoded(tf.concat([centre - half, centre + half], axis=-1), tf.sigmoid(y_pred[..., 4]), tf.nn.softmax(y_pred[..., 5:]))
+class Decoded(NamedTuple):
+    """The raw output of the network as boxes and probabilities."""
+
+    boxes: np.ndarray  # (B, G, G, A, 4) fractions of the image, may reach beyond it
+    objectness: np.ndarray  # (B, G, G, A) from 0 to 1
+    class_probabilities: np.ndarray  # (B, G, G, A, C), the sum over C is 1
+
+
+class Detections(NamedTuple):
+    """What was found in one image, the highest confidence score first."""
+
+    boxes: np.ndarray  # (n, 4) in the image's own pixels, from 0 to width or height
+    scores: np.ndarray  # (n,) confidence: objectness times class probability
+    labels: np.ndarray  # (n,) class numbers
+
+
+def decode_predictions(raw, anchors):
+    """Turn raw outputs into boxes, objectness and class probabilities.
+
+    Parameters
+    ----------
+    raw : array (B, G, G, A, 5 + C)
+    anchors : array (A, 2)
+        In grid units.
+
+    Returns
+    -------
+    Decoded
+    """
+    raw = np.asarray(raw, np.float32)
+    rows, columns = raw.shape[1:3]
+    grid = np.array([columns, rows])
+    cells = np.stack(np.meshgrid(np.arange(columns), np.arange(rows)), axis=-1)
+    cells = cells[:, :, None, :]  # (G, G, 1, 2): column and row
+
+    centres = (cells + sigmoid(raw[..., 0:2])) / grid
+    log_sizes = np.minimum(raw[..., 2:4], LARGEST_LOG_SIZE)
+    sizes = np.exp(log_sizes) * np.asarray(anchors, np.float32) / grid
+    boxes = np.concatenate([centres - sizes / 2, centres + sizes / 2], axis=-1)
+    return Decoded(
+        boxes.astype(np.float32), sigmoid(raw[..., 4]), softmax(raw[..., 5:])
+    )
+
+
+def sigmoid(x):
+    """1 / (1 + exp(-x)), written so that it never overflows."""
+    return 0.5 * (1 + np.tanh(0.5 * x))
+
+
+def softmax(x):
+    """Probabilities along the last axis."""
+    exponentials = np.exp(x - x.max(axis=-1, keepdims=True))
+    return exponentials / exponentials.sum(axis=-1, keepdims=True)
 
 
 def iou_matrix(boxes, others):
-    """(n, m) IoU of two sets of boxes (n, 4) and (m, 4)."""
-    boxes, others = np.asarray(boxes), np.asarray(others)
-    (left, top, right, bottom), (lefts, tops, rights, bottoms) = boxes.T[:, :, None], others.T[:, None]
-    width, height = np.minimum(right, rights) - np.maximum(left, lefts), np.minimum(bottom, bottoms) - np.maximum(top, tops)
-    overlap = np.maximum(width, 0) * np.maximum(height, 0)
-    union = _area(boxes)[:, None] + _area(others) - overlap
-    return np.divide(overlap, union, out=np.zeros_like(overlap), where=union > 0)
+    """IoU (n, m) of n boxes with m others, given as xmin, ymin, xmax, ymax."""
+    boxes = np.asarray(boxes)[:, None, :]
+    others = np.asarray(others)[None, :, :]
+    low = np.maximum(boxes[..., :2], others[..., :2])
+    high = np.minimum(boxes[..., 2:], others[..., 2:])
+    intersection = np.maximum(high - low, 0).prod(axis=2)
+    union = box_areas(boxes) + box_areas(others) - intersection
+    return np.where(union > 0, intersection / np.where(union > 0, union, 1), 0.0)
 
 
 def non_max_suppression(boxes, scores, labels, iou_threshold):
-    """Indices of the boxes to keep, best first: a box goes when a better one of its class overlaps it by more than the threshold.
+    """Keep the best box of each object.
 
-    boxes (n, 4), scores (n,), labels (n,). Equal scores: the earlier box first.
+    A box is suppressed if a box of the same class with a higher score overlaps it by
+    more than the threshold. Of equal scores, the earlier box counts as higher.
+
+    Parameters
+    ----------
+    boxes : array (n, 4)
+        xmin, ymin, xmax, ymax in any unit.
+    scores, labels : array (n,)
+    iou_threshold : float
+
+    Returns
+    -------
+    ndarray of int
+        Positions of the boxes to keep, the highest score first.
     """
     order = np.argsort(-np.asarray(scores), kind="stable")
-    boxes, labels = np.asarray(boxes)[order], np.asarray(labels)[order]
-    rivals = (iou_matrix(boxes, boxes) > iou_threshold) & (labels[:, None] == labels[None])
+    boxes = np.asarray(boxes)[order]
+    labels = np.asarray(labels)[order]
+    same_class = labels[:, None] == labels[None, :]
+    duplicates = (iou_matrix(boxes, boxes) > iou_threshold) & same_class
+
     keep = np.ones(len(order), bool)
     for i in range(len(order)):
         if keep[i]:
-            keep[i + 1 :] &= ~rivals[i, i + 1 :]
+            keep[i + 1 :] &= ~duplicates[i, i + 1 :]
     return order[keep]
 
 
 def detections_from_output(raw, anchors, sizes, score_threshold, iou_threshold):
-    """Raw outputs (B, G, G, A, 5+C) as a list of `Detections` in pixels of images of the given (width, height)s.
+    """Turn raw outputs into detections: decode, threshold, suppress.
 
-    A box counts once, for its most probable class, with the score objectness x class probability.
+    Each box gets only its most probable class.
+
+    Parameters
+    ----------
+    raw : array (B, G, G, A, 5 + C)
+    anchors : array (A, 2)
+        In grid units.
+    sizes : list of (width, height)
+        Of the original images, in pixels.
+    score_threshold, iou_threshold : float
+
+    Returns
+    -------
+    list of Detections
     """
     decoded = decode_predictions(raw, anchors)
-    probabilities = decoded.class_probabilities.numpy().reshape(len(raw), -1, decoded.class_probabilities.shape[-1])
-    all_scores = probabilities.max(axis=2) * decoded.objectness.numpy().reshape(len(raw), -1)
-    all_boxes = np.clip(decoded.boxes.numpy().reshape(len(raw), -1, 4), 0, 1)
+    num_images, num_classes = len(raw), raw.shape[-1] - 5
+    all_boxes = decoded.boxes.reshape(num_images, -1, 4).clip(0, 1)
+    objectness = decoded.objectness.reshape(num_images, -1)
+    probabilities = decoded.class_probabilities.reshape(num_images, -1, num_classes)
+    all_labels = probabilities.argmax(axis=2)
+    all_scores = objectness * probabilities.max(axis=2)
+
     results = []
-    for boxes, scores, classes, size in zip(all_boxes, all_scores, probabilities.argmax(axis=2), sizes, strict=True):
-        found = np.flatnonzero(scores > score_threshold)
-        kept = found[non_max_suppression(boxes[found], scores[found], classes[found], iou_threshold)]
-        results.append(Detections(boxes[kept] * np.tile(size, 2), scores[kept], classes[kept]))
+    for i, size in enumerate(sizes):
+        found = all_scores[i] > score_threshold
+        boxes, scores = all_boxes[i][found], all_scores[i][found]
+        labels = all_labels[i][found]
+        kept = non_max_suppression(boxes, scores, labels, iou_threshold)
+        pixels = boxes[kept] * [*size, *size]
+        results.append(Detections(pixels, scores[kept], labels[kept]))
     return results
 
 
-def detect(model, images, anchors, score_threshold=0.25, iou_threshold=0.45, image_size=None):
-    """Detect objects in uint8 RGB images of any size: one image gives one `Detections`, a list gives a list.
+def detect(
+    network,
+    images,
+    anchors,
+    score_threshold=DETECTION_THRESHOLD,
+    iou_threshold=NMS_THRESHOLD,
+    image_size=416,
+):
+    """Detect objects in images of any size.
 
-    Images are stretched to the model's side as in training (image_size for a model that takes any, else 416);
-    boxes come back in each image's own pixels.
+    Parameters
+    ----------
+    network : keras.Model
+        From `build_yolov2`.
+    images : ndarray (H, W, 3) uint8, or a list of them
+    anchors : array (A, 2)
+        In grid units.
+    score_threshold : float
+        Lowest confidence score of a detection.
+    iou_threshold : float
+        See `non_max_suppression`.
+    image_size : int
+        Side of the square that images are stretched to, in pixels.
+
+    Returns
+    -------
+    Detections, or a list of them
+        With boxes in each image's own pixels.
+
+    Raises
+    ------
+    ValueError
+        If image_size is no multiple of 32.
     """
+    check_image_size(image_size)
     if isinstance(images, np.ndarray) and images.ndim == 3:
-        return detect(model, [images], anchors, score_threshold, iou_threshold, image_size)[0]
-    side, results = image_size or model.input_shape[1] or 416, []
+        return detect(
+            network, [images], anchors, score_threshold, iou_threshold, image_size
+        )[0]
+    results = []
     for start in range(0, len(images), 16):
         batch = images[start : start + 16]
-        inputs = np.stack([cv2.resize(image, (side, side), interpolation=cv2.INTER_LINEAR) for image in batch])
-        raw, sizes = model.predict_on_batch(inputs.astype(np.float32) / 255), [image.shape[1::-1] for image in batch]
-        results += detections_from_output(raw[: len(batch)], anchors, sizes, score_threshold, iou_threshold)
+        squares = [cv2.resize(image, (image_size, image_size)) for image in batch]
+        inputs = np.stack(squares).astype(np.float32) / 255
+        raw = network.predict_on_batch(inputs)[: len(batch)]  # see `validate`
+        sizes = [(image.shape[1], image.shape[0]) for image in batch]
+        results += detections_from_output(
+            raw, anchors, sizes, score_threshold, iou_threshold
+        )
     return results
 
 
-def read_image(path):
-    """(H, W, 3) uint8 RGB of an image file, turned as its EXIF tag says. Raises FileNotFoundError or ValueError in one line."""
-    if not Path(path).exists():
-        raise FileNotFoundError(f"{path}: no such image; check the path")
-    if not Path(path).stat().st_size or (image := cv2.imdecode(np.fromfile(path, np.uint8), cv2.IMREAD_COLOR)) is None:
-        raise ValueError(f"{path}: empty, cut off or not an image; use a JPEG or PNG file")
-    return cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
+class PrecisionRecall(NamedTuple):
+    """Precision and recall of one class: entry i is for its i + 1 best detections."""
+
+    precision: np.ndarray  # (n,) share of the detections so far that are right
+    recall: np.ndarray  # (n,) share of the objects that are found; NaN without objects
+    scores: np.ndarray  # (n,) confidence scores
+    num_objects: int  # that are not difficult
 
 
-_MEASURES = "average_precision average_precision_11 mean_average_precision mean_average_precision_11 precision recall scores"
-Evaluation = namedtuple("Evaluation", _MEASURES)
-# average_precision (C,): area under the precision-recall curve (VOC from 2010 on), NaN for a class without objects;
-# average_precision_11 (C,): at 11 recalls (VOC2007); their means over the classes that have objects; precision, recall,
-# scores: a list of arrays, one for each class, along its detections from the best score down
+@dataclass(frozen=True)
+class Evaluation:
+    """Pascal VOC's measures. Lists and arrays have one entry for each class."""
+
+    average_precision: np.ndarray  # (C,) area under the curve; NaN without objects
+    average_precision_11: np.ndarray  # (C,) VOC2007's mean at eleven recalls
+    mean_average_precision: float  # over the classes that have objects
+    mean_average_precision_11: float
+    curves: list  # of PrecisionRecall
 
 
-def evaluate_detections(annotations, detections, iou_threshold=0.5, classes=CLASSES):
-    """Pascal VOC's evaluation of a list of `Detections`, one for each annotation, as an `Evaluation`.
+def evaluate_detections(annotations, detections, num_classes, iou_threshold=0.5):
+    """Evaluate detections as Pascal VOC does.
 
-    A detection counts when its best box of the class reaches the threshold and no better detection took it;
-    difficult boxes are neither counted nor punished. Equal scores: the order of images, then of detections.
+    Parameters
+    ----------
+    annotations : list of Annotation
+    detections : list of Detections
+        One for each annotation.
+    num_classes : int
+    iou_threshold : float
+        A detection is right if its IoU with an object reaches this.
+
+    Returns
+    -------
+    Evaluation
+
+    Raises
+    ------
+    ValueError
+        If there are not as many detections as annotations.
     """
     if len(annotations) != len(detections):
-        raise ValueError(f"{len(annotations)} annotations but {len(detections)} detections: give one for each image")
-    curves = [_precision_recall(annotations, detections, label, iou_threshold) for label in range(len(classes))]
-    precision, recall, scores = zip(*curves, strict=True)
-    both = np.array([_average_precision(p, r) for p, r in zip(precision, recall, strict=True)]).reshape(-1, 2)
-    means = present.mean(axis=0).tolist() if len(present := both[~np.isnan(both[:, 0])]) else (math.nan, math.nan)
-    return Evaluation(both[:, 0], both[:, 1], *means, precision, recall, scores)
+        raise ValueError(
+            f"{len(annotations)} annotations but {len(detections)} detections: "
+            "give one for each image"
+        )
+    curves = [
+        precision_recall(annotations, detections, label, iou_threshold)
+        for label in range(num_classes)
+    ]
+    areas = np.array([average_precision(curve) for curve in curves])
+    eleven = np.array([average_precision_11(curve) for curve in curves])
+    has_objects = ~np.isnan(areas)
+    nothing = not has_objects.any()
+    return Evaluation(
+        average_precision=areas,
+        average_precision_11=eleven,
+        mean_average_precision=math.nan
+        if nothing
+        else float(areas[has_objects].mean()),
+        mean_average_precision_11=(
+            math.nan if nothing else float(eleven[has_objects].mean())
+        ),
+        curves=curves,
+    )
 
 
-def _matches(annotation, found, label, image):
-    """A class's detections in one image as rows (score, best IoU with a true box, that box's number, is it difficult, image)."""
-    chosen, truth = found.labels == label, annotation.labels == label
-    # both in continuous pixels: fractions would round an IoU of exactly one half; the last box, of no size, overlaps nothing
-    boxes = np.vstack([annotation.boxes[truth] - [1, 1, 0, 0], np.zeros(4)])
-    ious, difficult = iou_matrix(np.asarray(found.boxes, float)[chosen], boxes), np.append(annotation.difficult[truth], False)
-    scores, images = np.asarray(found.scores, float)[chosen], np.full(len(best := ious.argmax(axis=1)), image)
-    return np.stack([scores, ious.max(axis=1), best, difficult[best], images], axis=1)
+def precision_recall(annotations, detections, label, iou_threshold=0.5):
+    """Precision and recall of one class, after each detection from the best score down.
+
+    Each object can be found once. Further detections of it are false positives. A
+    detection of a difficult object is neither right nor wrong. Equal scores keep the
+    order of images and detections.
+
+    Parameters
+    ----------
+    annotations : list of Annotation
+    detections : list of Detections
+    label : int
+        The class.
+    iou_threshold : float
+
+    Returns
+    -------
+    PrecisionRecall
+    """
+    truth = []  # for each image, the boxes of this class
+    difficult = []  # for each image, which of these are difficult
+    candidates = []  # (score, image, box) of all detections of this class
+    for image, annotation in enumerate(annotations):
+        of_class = annotation.labels == label
+        # Pixels and not fractions: an IoU of exactly one half must not be rounded.
+        truth.append(annotation.boxes[of_class] - [1, 1, 0, 0])
+        difficult.append(annotation.difficult[of_class])
+        found = detections[image]
+        for i in np.flatnonzero(found.labels == label):
+            box = np.asarray(found.boxes[i], float)
+            candidates.append((float(found.scores[i]), image, box))
+    candidates.sort(key=lambda candidate: candidate[0], reverse=True)
+
+    is_found = [np.zeros(len(boxes), bool) for boxes in truth]
+    hits, scores = [], []
+    for score, image, box in candidates:
+        ious = iou_matrix(box[None], truth[image])[0]
+        best = ious.argmax() if len(ious) else None
+        overlaps = best is not None and ious[best] >= iou_threshold
+        if overlaps and difficult[image][best]:
+            continue
+        hits.append(overlaps and not is_found[image][best])
+        scores.append(score)
+        if overlaps:
+            is_found[image][best] = True
+
+    num_objects = sum(int((~flags).sum()) for flags in difficult)
+    true_positives = np.cumsum(np.array(hits, int))
+    precision = true_positives / np.arange(1, len(hits) + 1)
+    recall = true_positives / num_objects if num_objects else true_positives * math.nan
+    return PrecisionRecall(precision, recall, np.array(scores), num_objects)
 
 
-def _precision_recall(annotations, detections, label, iou_threshold):
-    """Precision, recall (NaN when there is nothing to find) and scores along a class's detections, best first."""
-    images = enumerate(zip(annotations, detections, strict=True))
-    rows = np.concatenate([np.zeros((0, 5)), *(_matches(a, found, label, i) for i, (a, found) in images)])
-    scores, ious, best, difficult, image = rows[np.argsort(-rows[:, 0], kind="stable")].T
-    hit = ious >= iou_threshold
-    counted = ~(hit & (difficult == 1))
-    scores, hit, key = scores[counted], hit[counted], (image * 10**6 + best)[counted]
-    hits, first = np.flatnonzero(hit), np.zeros(len(key), bool)
-    first[hits[np.unique(key[hits], return_index=True)[1]]] = True  # of all that hit a true box, only the best is right
-    right, total = np.cumsum(first), sum(int(((a.labels == label) & ~a.difficult).sum()) for a in annotations)
-    recall = right / total if total else np.full(max(1, len(right)), math.nan)
-    return right / np.arange(1, len(right) + 1), recall, scores
+def average_precision(curve):
+    """Area under the precision envelope (VOC from 2010 on); NaN without objects.
+
+    The envelope is, at each recall, the best precision at this recall or a higher one.
+    """
+    if curve.num_objects == 0:
+        return math.nan
+    envelope = np.maximum.accumulate(curve.precision[::-1])[::-1]
+    widths = np.diff(curve.recall, prepend=0.0)
+    return float((widths * envelope).sum())
 
 
-def _average_precision(precision, recall):
-    """(area under the curve whose precision is made to fall monotonically, mean of the best precision from 11 recalls on)."""
-    if np.isnan(recall).any():
-        return math.nan, math.nan
-    envelope = np.maximum.accumulate(precision[::-1])[::-1]
-    eleven = np.mean([precision[recall >= level].max(initial=0) for level in np.linspace(0, 1, 11)])
-    return float(np.sum(np.diff(np.concatenate([[0], recall])) * envelope)), float(eleven)
+def average_precision_11(curve):
+    """Mean of the precision envelope at recalls 0, 0.1, ... 1 (VOC 2007)."""
+    if curve.num_objects == 0:
+        return math.nan
+    precisions = [
+        curve.precision[curve.recall >= level].max(initial=0)
+        for level in np.linspace(0, 1, 11)
+    ]
+    return float(np.mean(precisions))
 
 
-def draw_boxes(image, boxes, labels, scores=None, classes=CLASSES):
-    """A new image with boxes (in its pixels), each with its class name and score, in a colour for each class."""
-    canvas, font = np.ascontiguousarray(image).copy(), cv2.FONT_HERSHEY_SIMPLEX
-    size = 0.2 * (thickness := max(1, round(max(canvas.shape[:2]) / 250))) + 0.1
+def draw_boxes(image, boxes, labels, scores=None, classes=VOC_CLASSES):
+    """Draw boxes with class names, and scores if given, on a copy of an image.
+
+    Parameters
+    ----------
+    image : ndarray (H, W, 3) uint8
+    boxes : array (n, 4)
+        In pixels of the image.
+    labels : array (n,)
+        Class numbers.
+    scores : array (n,), optional
+    classes : sequence of str
+
+    Returns
+    -------
+    ndarray (H, W, 3) uint8
+    """
+    canvas = np.ascontiguousarray(image).copy()
+    thickness = max(1, round(max(canvas.shape[:2]) / 250))
+    text_size = 0.1 + 0.2 * thickness
     for i, (box, label) in enumerate(zip(boxes, labels, strict=True)):
-        colour, (left, top, right, bottom) = class_colour(int(label), len(classes)), np.rint(box).astype(int).tolist()
+        colour = class_colour(int(label), len(classes))
+        left, top, right, bottom = np.rint(box).astype(int).tolist()
         cv2.rectangle(canvas, (left, top), (right, bottom), colour, thickness)
-        text = classes[int(label)] + ("" if scores is None else f" {scores[i]:.2f}")
-        (width, height), base = cv2.getTextSize(text, font, size, 1)
-        top, ink = max(top, height + base), (0, 0, 0) if sum(colour) > 380 else (255, 255, 255)
-        cv2.rectangle(canvas, (left, top - height - base), (left + width, top), colour, -1)
-        cv2.putText(canvas, text, (left, top - base + 1), font, size, ink, 1, cv2.LINE_AA)
+        text = classes[int(label)]
+        if scores is not None:
+            text += f" {scores[i]:.2f}"
+        _draw_label(canvas, text, left, top, colour, text_size)
     return canvas
 
 
-def class_colour(label, count=20):
-    """(r, g, b) from 0 to 255 of a class: hues evenly round the wheel, neighbours in two shades."""
-    hue, value = round(180 * label / count) % 180, 255 if label % 2 else 190
-    return tuple(cv2.cvtColor(np.uint8([[[hue, 200, value]]]), cv2.COLOR_HSV2RGB)[0, 0].tolist())
+def _draw_label(canvas, text, left, top, colour, text_size):
+    """Write text on a bar of the given colour, above the point (left, top)."""
+    font = cv2.FONT_HERSHEY_SIMPLEX
+    (width, height), baseline = cv2.getTextSize(text, font, text_size, 1)
+    top = max(top, height + baseline)  # inside the image
+    bar_top = top - height - baseline
+    ink = (0, 0, 0) if sum(colour) > 380 else (255, 255, 255)
+    cv2.rectangle(canvas, (left, bar_top), (left + width, top), colour, -1)
+    origin = (left, top - baseline + 1)
+    cv2.putText(canvas, text, origin, font, text_size, ink, 1, cv2.LINE_AA)
+
+
+def class_colour(label, num_classes=20):
+    """Colour (r, g, b) from 0 to 255 of a class. Hues lie evenly round the circle."""
+    hue = round(180 * label / num_classes) % 180
+    brightness = 255 if label % 2 else 190  # so neighbouring classes differ more
+    pixel = np.uint8([[[hue, 200, brightness]]])
+    return tuple(cv2.cvtColor(pixel, cv2.COLOR_HSV2RGB)[0, 0].tolist())
+
+
+# --------------------------------------------------------------------------------------
+# Artifacts: the files that the notebooks hand to each other
+
+MARKER = ".yolov2-artifacts"  # a folder with this file in it may be written to
+
+
+def claim_folder(folder):
+    """Make a folder for artifacts, and refuse one that holds other files.
+
+    Raises
+    ------
+    ValueError
+        If the folder holds files and was not claimed before. This protects your own
+        files, and those that an earlier version has left.
+    """
+    folder = Path(folder)
+    marker = folder / MARKER
+    files = [path for path in folder.glob("[!.]*") if path.is_file()]
+    if files and not marker.exists():
+        raise ValueError(
+            f"{short_path(folder)}: it holds files of yours or of an earlier version; "
+            "move them away, or set YOLO_ARTIFACTS to a new folder"
+        )
+    folder.mkdir(parents=True, exist_ok=True)
+    marker.write_text("The notebooks and scripts may overwrite files in this folder.\n")
+
+
+@contextlib.contextmanager
+def whole_file(path):
+    """Write a file whole or not at all.
+
+    Yields a path beside `path`. When the block ends without an error, the file that
+    was written there replaces `path` in a single step.
+    """
+    path = Path(path)
+    unfinished = path.with_name(f"{path.name}.unfinished")
+    try:
+        yield unfinished
+        os.replace(unfinished, path)
+    finally:
+        unfinished.unlink(missing_ok=True)
+
+
+def write_json(path, content):
+    """Write a dictionary as a JSON file, whole or not at all."""
+    with whole_file(path) as unfinished:
+        unfinished.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+
+
+def read_json(path):
+    """Read a dictionary from a JSON file.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such file.
+    ValueError
+        If the file is cut off or holds something else.
+    """
+    if not Path(path).exists():
+        raise FileNotFoundError(
+            f"{short_path(path)}: this file is missing; run the notebook that writes it"
+        )
+    try:
+        content = json.loads(Path(path).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ValueError(
+            f"{short_path(path)}: not a whole JSON file ({type(error).__name__}); "
+            "delete it and make it again"
+        ) from error
+    if not isinstance(content, dict):
+        raise ValueError(
+            f"{short_path(path)}: unexpected content; run the notebook that writes it"
+        )
+    return content
+
+
+def fingerprint(annotations):
+    """A short text that names a list of annotations: how many, and a hash of them."""
+    rows = []
+    for annotation in annotations:
+        size = [annotation.width, annotation.height]
+        arrays = (annotation.boxes, annotation.labels, annotation.difficult)
+        rows.append([annotation.filename, size, *(a.tolist() for a in arrays)])
+    digest = hashlib.sha256(json.dumps(rows).encode()).hexdigest()
+    return f"{len(annotations)} images {digest[:12]}"
+
+
+def find_artifact(settings, name, maker, data):
+    """Find an artifact of this run, or the one that the repository carries.
+
+    Parameters
+    ----------
+    settings : Settings
+    name : str
+        File name of a JSON artifact.
+    maker : str
+        The notebook that writes it, for the error message.
+    data : str
+        `fingerprint` of the training images. The artifact's entry "data" must be equal.
+
+    Returns
+    -------
+    Path
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such artifact for this data. The message is one line.
+    """
+    for folder in (settings.artifacts, REFERENCE):
+        path = folder / name
+        if path.exists() and read_json(path).get("data") == data:
+            print(f"{name}: from {short_path(folder)}")
+            return path
+    raise FileNotFoundError(
+        f"{name} for this data set is missing: run notebook {maker} first"
+    )
+
+
+def load_anchors(settings, annotations):
+    """Anchors of the training images in grid units, from chapter 1's anchors.json.
+
+    Returns
+    -------
+    ndarray (A, 2) float32
+    """
+    data = fingerprint(annotations)
+    path = find_artifact(settings, "anchors.json", "01_anchor_clustering", data)
+    fractions = np.array(read_json(path)["anchors"], np.float32)
+    # At other image sizes the anchors keep their size in grid units, as in Darknet.
+    return fractions * GRID_SIZE

@@ -14,399 +14,604 @@
 #     display_name: Python 3
 #     language: python
 #     name: python3
-# ---
 
 # %% [markdown]
 # # 2 Encoding: what should the network answer?
 #
 # [![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)](https://colab.research.google.com/github/yolov2-from-scratch/yolov2-from-scratch/blob/main/notebooks/02_encoding.ipynb)
 #
-# **Goal.** Turn a photo and its boxes into the two things that training needs: the network's input, and the answer that we want to hear.
-#
-# *The series* is Yumi's blog series on YOLOv2, which these notebooks follow; *the paper* is [YOLO9000](https://arxiv.org/abs/1612.08242); *Darknet* is its authors' [program](https://github.com/pjreddie/darknet).
+# In this chapter you turn an image and its boxes into the two things that training needs: the input of the network, and
+# the target, a block of numbers of the same shape as its output.
 #
 # **You will learn**
-# - how a box finds its cell and its anchor;
-# - the shapes and the meaning of `x_batch`, `y_batch` and `b_batch`;
-# - what happens in the awkward cases: two objects in one cell, boxes on the border, more than fifty objects;
-# - why the same pipeline, written with `tf.data`, gives the same numbers bit for bit;
-# - that nothing is lost: decoding the answer returns the boxes.
 #
-# *Read 20 min, run under half a minute, exercises 20 min.*
+# - how an object finds its cell and its anchor,
+# - the formulas with which YOLOv2 turns raw outputs into boxes, and how to invert them,
+# - what each number in the target tensor means, and which boxes get lost in it,
+# - how images are augmented, and how their boxes follow,
+# - what changes, and what does not, when the image size changes during training.
 #
-# | part | 1 anchors | **2 encoding** | 3 model | 4 loss | 5 training | 6 inference |
-# |---|---|---|---|---|---|---|
-# | makes | `anchors.json` | **batches** | the network | the loss | weights | detections, mAP |
+# **Time:** reading 40 min, running half a minute on two CPU cores.
+#
+# *The paper*, *Darknet* and *the series* are introduced in [chapter 1](01_anchor_clustering.ipynb). All terms are in
+# [the glossary](glossary.md).
 
-# %% [markdown]
-# ## Set-up
-
-# %%
-import os
+# %% cellView="form" tags=["set-up"]
+# @title Set-up: find yolo_helpers.py, or fetch the repository
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
-# In Colab only this file was opened: fetch the rest of the repository.
-if "google.colab" in sys.modules and not Path("../yolo_helpers.py").exists():
-    address = "https://github.com/yolov2-from-scratch/yolov2-from-scratch.git"
-    subprocess.run(["git", "clone", "--quiet", "--depth", "1", address, "/content/yolov2"], check=True)
-    os.chdir("/content/yolov2/notebooks")
-sys.path.insert(0, str(next(folder for folder in (Path.cwd(), *Path.cwd().parents) if (folder / "yolo_helpers.py").exists())))
+ADDRESS = "https://github.com/yolov2-from-scratch/yolov2-from-scratch"
+VERSION = "main"
+
+
+class SetUpError(Exception):
+    def _render_traceback_(self):  # Jupyter shows this line instead of a traceback
+        return [str(self)]
+
+
+name = f"{ADDRESS.split('/')[-1]}-{VERSION}-{Path.home().name}"
+fetched = Path(tempfile.gettempdir(), name)
+folders = [Path.cwd(), *Path.cwd().parents, fetched]
+found = [folder for folder in folders if (folder / "yolo_helpers.py").exists()]
+if not found:
+    clone = ["git", "clone", "--quiet", "--depth=1", f"--branch={VERSION}", ADDRESS]
+    try:
+        subprocess.run([*clone, fetched], check=True, capture_output=True, text=True)
+    except (OSError, subprocess.CalledProcessError) as error:
+        reason = getattr(error, "stderr", None) or str(error)
+        message = f"{ADDRESS} cannot be fetched: {reason.splitlines()[0]}"
+        raise SetUpError(message) from None
+root = found[0] if found else fetched
+sys.path[:0] = [str(root), str(root / "notebooks")]
 
 # %%
-import yolo_helpers as yolo  # first: it keeps TensorFlow's start quiet
+import yolo_helpers as yolo  # isort: skip (before TensorFlow, for its settings)
 
 import cv2
+import figures
 import matplotlib.pyplot as plt
 import numpy as np
-from matplotlib.patches import Rectangle
-from matplotlib_inline.backend_inline import set_matplotlib_formats
 
-set_matplotlib_formats("jpeg", pil_kwargs={"quality": 80})
-BLUE, RED, YELLOW, GREEN = "#30638e", "#d1495b", "#edae49", "#66a182"
+figures.setup()
 settings = yolo.load_settings()
-IMAGE_SIDE, GRID, BATCH_SIZE = 416, 13, 16
-
-# %% tags=["nbval-ignore-output"]
-print(settings.table())
-
-# %%
-train = yolo.load_splits(settings.voc_dir).train
-path = yolo.find_artifact(settings, "anchors.json", "01_anchor_clustering", yolo.fingerprint(train))
-anchors = np.array(yolo.read_artifact(path)["anchors"], np.float32)
-print(f"{len(train)} training images, {len(anchors)} anchors")
 
 # %% [markdown]
-# ## One image in
-#
-# The network takes square images. The series' `ImageReader` stretches a photo to 416 x 416 and moves the boxes along. Stretching changes shapes a little, but loses nothing and needs no padding; we do the same at inference, so what is learned fits what is asked.
-#
-# > **Where the series goes wrong.** It rounds the moved corners down with `int()`. That shifts and shrinks boxes by up to a pixel for no reason. Here boxes stay continuous fractions of the image all the way.
+# Here is the pipeline again. This chapter covers the image and, below it, the way from the ground truth to the target.
 
 # %%
-class ImageReader:
-    """Reads an image as the network wants it, and its boxes as fractions (xmin, ymin, xmax, ymax)."""
-
-    def __init__(self, side):
-        self.side = side
-
-    def fit(self, annotation):
-        """(image (side, side, 3) from 0 to 1, boxes (n, 4), labels (n,)) without difficult objects."""
-        photo = yolo.read_image(annotation.image_path)
-        image = cv2.resize(photo, (self.side, self.side), interpolation=cv2.INTER_LINEAR) / np.float32(255)
-        boxes = []
-        for xmin, ymin, xmax, ymax in annotation.boxes[~annotation.difficult]:  # 1-based, inclusive pixels
-            boxes.append([(xmin - 1) / annotation.width, (ymin - 1) / annotation.height, xmax / annotation.width, ymax / annotation.height])
-        return image, np.array(boxes, np.float32).reshape(-1, 4), annotation.labels[~annotation.difficult]
-
-
-reader = ImageReader(IMAGE_SIDE)
-example = next(a for a in train if 3 <= len(a.labels) <= 6 and a.width > a.height and not a.difficult.any())
-image, boxes, labels = reader.fit(example)
-assert np.array_equal(boxes, yolo.box_fractions(example))
-print(image.shape, image.dtype, "values from 0 to 1:", bool(image.min() >= 0 and image.max() <= 1))
-for box, label in zip(boxes, labels):
-    print(f"{yolo.CLASSES[label]:<12}", np.round(box, 2))
+figures.pipeline(highlight=2)
 
 # %% [markdown]
-# ## Where does a box belong?
+# The network's answer always has the same shape: 13 x 13 cells, 4 anchors, and 5 numbers plus one for each class. A
+# list of boxes does not fit into this shape by itself. *Encoding* means writing the list of boxes in the shape of the
+# network's answer. The result is the *target*, and we call it `y`.
 #
-# The network's last map is a grid of 13 x 13 cells. A box belongs to the cell that its **centre** falls into, and only this cell is asked for it. So all lengths are measured in cells from here on: *grid units*, from 0 to 13.
+# These are the tensors of the chapter. C is the number of classes, 20 for our data. One *grid unit* is the side of one
+# cell.
 #
-# The example that the series works through is a person at xmin 148, ymin 84, xmax 298, ymax 292 of 416 pixels:
+# | name | shape | unit | content |
+# |---|---|---|---|
+# | `image` | (416, 416, 3) | 0 to 1 | the photo, stretched to a square |
+# | `boxes` | (n, 4) | fractions | xmin, ymin, xmax, ymax of n objects |
+# | `anchors` | (4, 2) | grid units | width and height of the anchors |
+# | `y` | (13, 13, 4, 5 + C) | grid units | the target |
+# | `true_boxes` | (1, 1, 1, 50, 4) | grid units | a list of all boxes of the image |
+#
+# ## Which image does the network see?
+#
+# The network takes square images of 416 x 416 pixels. Photos have other shapes, so we stretch them. Objects look a
+# little wider or narrower afterwards, and the same happens to every image, in training and later in use.
 
 # %%
-def rescale_centerxy(box, grid):
-    """Centre (x, y) of a box in fractions, in grid units."""
-    return (box[0] + box[2]) / 2 * grid, (box[1] + box[3]) / 2 * grid
-
-
-def rescale_centerwh(box, grid):
-    """Width and height of a box in fractions, in grid units."""
-    return (box[2] - box[0]) * grid, (box[3] - box[1]) * grid
-
-
-series_box = np.array([148, 84, 298, 292]) / 416
-x, y = rescale_centerxy(series_box, GRID)
-w, h = rescale_centerwh(series_box, GRID)
-print(f"centre ({x:.3f}, {y:.3f}), size ({w:.3f}, {h:.3f}) in grid units: column {int(x)}, row {int(y)}")
-
-# %% [markdown]
-# ## Which anchor?
-#
-# In its cell, the box goes to the anchor whose **shape** it resembles most, by the IoU of part 1. The other anchors of the cell are free for other objects.
+splits = yolo.load_splits(settings.voc_dir)
+example = figures.pick(splits.train, "2026_000123")
+photo = yolo.read_image(example.image_path)
+square = cv2.resize(photo, (settings.image_size, settings.image_size))
+boxes = yolo.box_fractions(example)
+labels = example.labels
 
 # %%
-class BoundBox:
-    """A box with its corners as fractions."""
-
-    def __init__(self, xmin, ymin, xmax, ymax):
-        self.xmin, self.ymin, self.xmax, self.ymax = xmin, ymin, xmax, ymax
-
-    def overlap(self, other):
-        """Width times height of the common area."""
-        width = min(self.xmax, other.xmax) - max(self.xmin, other.xmin)
-        height = min(self.ymax, other.ymax) - max(self.ymin, other.ymin)
-        return max(0, width) * max(0, height)
-
-    def area(self):
-        return (self.xmax - self.xmin) * (self.ymax - self.ymin)
-
-    def iou(self, other):
-        return self.overlap(other) / (self.area() + other.area() - self.overlap(other))
-
-
-class BestAnchorBoxFinder:
-    """Finds the anchor that is most like a box; the anchors given to it are never changed."""
-
-    def __init__(self, anchors):
-        self.anchors = [BoundBox(0, 0, w, h) for w, h in anchors]
-
-    def find(self, center_w, center_h):
-        """(number of the best anchor, its IoU) for a box of this width and height; the first wins ties."""
-        best, best_iou = -1, -1.0
-        for number, anchor in enumerate(self.anchors):
-            iou = BoundBox(0, 0, center_w, center_h).iou(anchor)
-            if iou > best_iou:
-                best, best_iou = number, iou
-        return best, best_iou
-
-
-# %% [markdown]
-# > **Where the series goes wrong.** Its encoder multiplies the caller's anchors by the grid size *in place*. Run the cell twice, and they are 169 times too large instead of 13 times.
-#
-# The sixteen look-ups that the series prints, with its own four anchors:
-
-# %%
-SERIES_ANCHORS = np.array([(0.08285376, 0.13705531), (0.20850361, 0.39420716), (0.80552421, 0.77665105), (0.42194719, 0.62385487)])
-finder = BestAnchorBoxFinder(SERIES_ANCHORS)
-print("width \\ height   .1       .3       .5       .7")
-for w in (0.1, 0.3, 0.5, 0.7):
-    print(f"     {w}    ", "  ".join("{}, {:.2f}".format(*finder.find(w, h)) for h in (0.1, 0.3, 0.5, 0.7)))
-    for h in (0.1, 0.3, 0.5, 0.7):
-        assert yolo.iou_wh([(w, h)], SERIES_ANCHORS)[0].argmax() == finder.find(w, h)[0]
-
-# %% [markdown]
-# On an image: the grid, each object's centre, its cell, and its anchor (dashed) laid on the centre.
-
-# %%
-def show_assignment(axis, image, boxes, labels, anchors, grid):
-    """The image with the grid, and for each box its centre, cell and best anchor."""
-    axis.imshow(image, extent=(0, grid, grid, 0))
-    axis.hlines(range(grid + 1), 0, grid, color="white", lw=0.4, alpha=0.8)
-    axis.vlines(range(grid + 1), 0, grid, color="white", lw=0.4, alpha=0.8)
-    for box, label in zip(boxes, labels):
-        colour = np.array(yolo.class_colour(label)) / 255
-        (x, y), (w, h) = rescale_centerxy(box, grid), rescale_centerwh(box, grid)
-        number, _ = BestAnchorBoxFinder(anchors).find(w / grid, h / grid)
-        aw, ah = anchors[number] * grid
-        axis.add_patch(Rectangle((int(x), int(y)), 1, 1, fc=colour, alpha=0.6, lw=0))
-        axis.add_patch(Rectangle((x - w / 2, y - h / 2), w, h, fill=False, ec=colour, lw=2.2))
-        axis.add_patch(Rectangle((x - aw / 2, y - ah / 2), aw, ah, fill=False, ec=colour, lw=1.4, ls="--"))
-        axis.plot(x, y, "o", color="white", mec="black", ms=5)
-        inside = 0.45 if w > 2.5 else -0.2  # the words of a narrow box stand above it
-        axis.text(x - w / 2 + 0.1, y - h / 2 + inside, f"{yolo.CLASSES[label]}, anchor {number}", color="white", fontsize=8, bbox=dict(fc="black", alpha=0.6, lw=0, pad=1.5))
-    axis.set(xlim=(0, grid), ylim=(grid, 0), xticks=[], yticks=[])
-
-
-figure, axes = plt.subplots(1, 2, figsize=(13, 6.4))
-second = next(a for a in train if a is not example and len(a.labels) in (2, 3) and not a.difficult.any())
-for axis, annotation in zip(axes, (example, second)):
-    show_assignment(axis, *reader.fit(annotation), anchors, GRID)
-figure.tight_layout()
+_, axes = plt.subplots(1, 2, figsize=(10.5, 4.6), width_ratios=(1.33, 1))
+for axis, picture in zip(axes, (photo, square), strict=True):
+    height, width = picture.shape[:2]
+    figures.show_boxes(axis, picture, boxes, labels, settings.classes)
+    axis.set_title(f"{width} x {height} pixels, the same fractions")
 plt.show()
 
 # %% [markdown]
-# ## The answer that we want to hear
+# Both pictures were drawn with the same four fractions for each box. A box that ends at 0.91 of the width still ends at
+# 0.91 of the width after stretching. This is why we keep boxes as fractions, and never round them to whole pixels.
 #
-# Now we can write down the answer for an image: a tensor `y` of 13 x 13 cells x 4 anchors x 25 numbers. Where a box belongs, its 25 entries are: centre x and y, width, height (grid units), a 1 for "here is an object", and a 1 at its class. Everywhere else: zeros.
+# Why 416? The network halves the image five times, so one cell of its output stands for 32 x 32 pixels, and 416 / 32 =
+# 13 cells. The authors wanted an odd number. Large objects are often in the middle of a photo, and with an odd number
+# there is one cell exactly in the middle to answer for them.
 #
-# A second tensor, `true_boxes`, simply lists the image's boxes, up to 50. The loss needs it for a rule of its own (part 4): a prediction that overlaps *any* true box well is not punished, even if it was not the one responsible.
+# ## Which cell answers for an object?
 #
-# Three awkward cases need a decision:
-#
-# - **Two objects in one cell and anchor.** The last one in the file wins, and wins whole, as in Darknet.
-# - **A centre exactly on the right or lower border** would fall into column or row 13, which does not exist. It goes to 12.
-# - **More than 50 objects.** All of them are encoded in `y`; the list keeps the 50 largest, since small ones hardly ever reach the overlap that the list is for.
-#
-# > **Where the series goes wrong.** Of two boxes in one place it leaves one box with *two* class bits; the list of more than 50 boxes wraps round and overwrites its beginning; an image border can raise an index error.
+# Multiply a fraction by 13, and you get *grid units*. In grid units, the cell borders are at whole numbers. The centre
+# of the object decides: the cell in which the centre lies is *responsible* for the object. Cutting off the decimals
+# gives its column and row.
 
 # %%
-def encode_boxes_plain(boxes, labels, anchors, grid_size, num_classes):
-    """(y (G, G, A, 5 + C), true_boxes (50, 4)) in grid units, from boxes (n, 4) in fractions."""
-    grid = np.float32(grid_size)
-    y = np.zeros((grid_size, grid_size, len(anchors), 5 + num_classes), np.float32)
-    grid_boxes = []
-    for (xmin, ymin, xmax, ymax), label in zip(boxes, labels):
-        centre_x, centre_y = (xmin + xmax) / np.float32(2) * grid, (ymin + ymax) / np.float32(2) * grid
-        width, height = xmax - xmin, ymax - ymin
-        column, row = min(int(centre_x), grid_size - 1), min(int(centre_y), grid_size - 1)
-        best, best_iou = 0, -1.0
-        for number, (anchor_width, anchor_height) in enumerate(anchors):
-            overlap = min(width, anchor_width) * min(height, anchor_height)
-            iou = overlap / (width * height + anchor_width * anchor_height - overlap)
-            if iou > best_iou:
-                best, best_iou = number, iou
-        grid_boxes.append((centre_x, centre_y, width * grid, height * grid, width * height))
-        y[row, column, best] = 0  # whoever stood here is gone whole, class and all
-        y[row, column, best, :4] = grid_boxes[-1][:4]
-        y[row, column, best, 4] = 1
-        y[row, column, best, 5 + label] = 1
-    largest = sorted(range(len(grid_boxes)), key=lambda i: -grid_boxes[i][4])[:50]
-    true_boxes = np.zeros((50, 4), np.float32)
-    for place, i in enumerate(sorted(largest)):
-        true_boxes[place] = grid_boxes[i][:4]
-    return y, true_boxes
+grid_size = settings.image_size // yolo.CELL_SIZE
+centres = (boxes[:, :2] + boxes[:, 2:]) / 2 * grid_size
+sizes = (boxes[:, 2:] - boxes[:, :2]) * grid_size
+cells = np.minimum(centres.astype(int), grid_size - 1)
 
-
-y, true_boxes = encode_boxes_plain(boxes, labels, anchors, GRID, 20)
-print("y", y.shape, " true_boxes", true_boxes.shape)
-for row, column, anchor in np.argwhere(y[..., 4] > 0):
-    entry = y[row, column, anchor]
-    print(f"row {row:2d}, column {column:2d}, anchor {anchor}: {yolo.CLASSES[entry[5:].argmax()]:<12} {np.round(entry[:4], 2)}")
+for label, centre, size, cell in zip(labels, centres, sizes, cells, strict=True):
+    print(f"{settings.classes[label]:<5}", "centre", np.round(centre, 2), end="  ")
+    print("size", np.round(size, 2), " column", cell[0], "row", cell[1])
 
 # %% [markdown]
-# The running version, `yolo.encode_boxes`, has no loops and runs inside TensorFlow's graph. It must give the same float32 numbers, bit for bit, on real images and in the awkward cases:
-
-# %%
-def assert_alike(boxes, labels):
-    fast = yolo.encode_boxes(boxes, labels, anchors, GRID, 20)
-    slow = encode_boxes_plain(boxes, labels, anchors, GRID, 20)
-    assert np.array_equal(fast[0], slow[0]) and np.array_equal(fast[1][0, 0, 0], slow[1])
-
-
-for annotation in train[:100]:
-    assert_alike(yolo.box_fractions(annotation), annotation.labels)
-print("plain and running encoder agree bit for bit on", min(100, len(train)), "images")
-
-same_place = np.float32([[0.40, 0.40, 0.60, 0.80], [0.41, 0.41, 0.60, 0.80]])
-assert_alike(same_place, np.array([3, 7]))
-y_same = encode_boxes_plain(same_place, [3, 7], anchors, GRID, 20)[0]
-print("two boxes in one place: class bits", y_same[y_same[..., 4] > 0][0, 5:].nonzero()[0].tolist())
-
-border = np.float32([[1, 0.2, 1, 0.4], [0.2, 1, 0.4, 1], [0, 0, 1, 1]])
-assert_alike(border, np.array([0, 1, 2]))
-print("border boxes: cells (row, column)", np.argwhere(encode_boxes_plain(border[:2], [0, 1], anchors, GRID, 20)[0][..., 4] > 0)[:, :2].tolist())
-
-rng = np.random.default_rng(0)
-corners = np.sort(rng.random((60, 2, 2), np.float32), axis=1).reshape(60, 4)
-assert_alike(corners, rng.integers(0, 20, 60))
-print("60 boxes: the list keeps", int((yolo.encode_boxes(corners, np.zeros(60, int), anchors, GRID)[1][0, 0, 0, :, 2].numpy() > 0).sum()))
-
-# %% [markdown]
-# ## Batches
+# The first cow has its centre at x = 8.44 and y = 5.55, so the cell in column 8 and row 5 is responsible for it.
 #
-# Training takes 16 images at a time. The series' `SimpleBatchGenerator` gives three arrays, and its readers know them by these names and shapes:
-
-# %%
-class SimpleBatchGenerator:
-    """Batches of (x_batch, y_batch, b_batch) in the given order; the last one may be smaller, the list is not shuffled."""
-
-    def __init__(self, annotations, anchors, side, batch_size):
-        self.annotations, self.anchors, self.batch_size = annotations, anchors, batch_size
-        self.reader, self.grid = ImageReader(side), side // 32
-
-    def __len__(self):
-        return -(-len(self.annotations) // self.batch_size)
-
-    def __getitem__(self, number):
-        chosen = self.annotations[number * self.batch_size : (number + 1) * self.batch_size]
-        x_batch, y_batch, b_batch = [], [], []
-        for annotation in chosen:
-            image, boxes, labels = self.reader.fit(annotation)
-            y, true_boxes = encode_boxes_plain(boxes, labels, self.anchors, self.grid, len(yolo.CLASSES))
-            x_batch.append(image)
-            y_batch.append(y)
-            b_batch.append(true_boxes.reshape(1, 1, 1, 50, 4))
-        return np.array(x_batch), np.array(y_batch), np.array(b_batch)
-
-
-generator = SimpleBatchGenerator(train, anchors, IMAGE_SIDE, BATCH_SIZE)
-x_batch, y_batch, b_batch = generator[0]
-print("x_batch", x_batch.shape, " (batch, height, width, RGB)")
-print("y_batch", y_batch.shape, " (batch, row, column, anchor, 4 + 1 + 20)")
-print("b_batch", b_batch.shape, " (batch, 1, 1, 1, buffer, 4)")
-
-# %% [markdown]
-# A Python generator reads, resizes and encodes while the GPU waits. `yolo.make_dataset` describes the same steps to `tf.data`, which runs them in parallel and ahead of time. Without augmentation it must give the same arrays, bit for bit. (It calls OpenCV to resize, as we did: of TensorFlow's own operations, the one that can cut out, shift and resize at once takes many times as long.)
-
-# %%
-dataset = yolo.make_dataset(train, anchors, image_size=IMAGE_SIDE, batch_size=BATCH_SIZE, training=False, seed=0)
-for number, (images, (y, true_boxes)) in zip(range(3), dataset):
-    x_batch, y_batch, b_batch = generator[number]
-    assert np.array_equal(y, y_batch) and np.array_equal(true_boxes, b_batch)
-    assert np.array_equal(images, x_batch)
-print("generator and tf.data pipeline agree bit for bit")
-
-# %% [markdown]
-# ## Is everything in it?
+# The `minimum` in the code is a safeguard. Rounding could put a centre exactly on the right or lower border, at 13.0,
+# and there is no column or row 13. It goes to 12.
 #
-# If the encoding is right, we can go back: invert the network's formulas, feed the result to the decoder of part 6, and the boxes must return. (Only boxes that lost their place to a later one are missing.)
+# ## Which anchor answers for an object?
+#
+# Each cell makes four predictions, one for each anchor. The anchor whose shape has the largest IoU with the object
+# takes it. Chapter 1 stored the anchors as fractions of the image. From here on we need them in the unit of the grid,
+# so `yolo.load_anchors` multiplies them by 13, once and for all. Every function of the book that comes after this point
+# takes anchors in grid units.
 
 # %%
-def raw_outputs_for(y, anchors):
-    """Raw outputs with which a network would say exactly `y`: inverse sigmoid for centres, logarithm for sizes."""
-    grid = len(y)
-    raw = np.zeros_like(y)
-    for row, column, anchor in np.argwhere(y[..., 4] > 0):
-        x, y_, w, h = y[row, column, anchor, :4].astype(float)
-        for k, inside in enumerate((x - column, y_ - row)):
-            inside = min(max(inside, 1e-7), 1 - 1e-7)
-            raw[row, column, anchor, k] = np.log(inside / (1 - inside))
-        raw[row, column, anchor, 2:4] = np.log(np.array([w, h]) / (anchors[anchor] * grid))
-    return raw
+anchors = yolo.load_anchors(settings, splits.train)
+ious = yolo.iou_wh(sizes, anchors)
+best_anchors = ious.argmax(axis=1)
 
-
-worst = 0.0
-for annotation, target in zip(train, generator[0][1]):
-    true = yolo.box_fractions(annotation)[~annotation.difficult]
-    decoded = yolo.decode_predictions(raw_outputs_for(target, anchors)[None], anchors).boxes.numpy()[0][target[..., 4] > 0]
-    for box in decoded:
-        worst = max(worst, np.abs(true - box).max(axis=1).min())
-assert worst < 1e-5
-print("encode, then decode: every box returns to 1e-5")
+print("anchors in grid units:")
+print(np.round(anchors, 2))
+for label, row, best in zip(labels, ious, best_anchors, strict=True):
+    print(f"{settings.classes[label]:<5} IoUs", np.round(row, 2), " best anchor", best)
 
 # %% [markdown]
-# ## The batch in training
+# > **Pitfall.** If your encoder multiplies the caller's array of anchors by 13 *in place*, running the cell a second
+# > time makes them 13 times too large. Nothing crashes. Every object then goes to the smallest anchor, and training
+# > fails quietly. Convert once, into a new array.
 #
-# In training, `make_dataset` also augments: borders are moved, images mirrored, colours changed, and the boxes follow their pixels. Part 5 says more; here is a first look, boxes decoded from `y`.
+# Now every object has a cell and an anchor. The next figure shows them on the grid, with their row and column numbers.
 
 # %%
-augmented = yolo.make_dataset(train, anchors, image_size=320, batch_size=8, training=True, seed=1)
-images, (y, _) = next(iter(augmented))
-figure, axes = plt.subplots(2, 4, figsize=(13, 6.6))
-for axis, image, target in zip(axes.flat, images.numpy(), y.numpy()):
-    rows = target[target[..., 4] > 0]
-    centre, size = rows[:, :2] / len(target), rows[:, 2:4] / len(target)
-    corners = np.concatenate([centre - size / 2, centre + size / 2], axis=1) * len(image)
-    axis.imshow(yolo.draw_boxes(np.uint8(255 * image), corners, rows[:, 5:].argmax(axis=1)))
-    axis.axis("off")
-figure.tight_layout()
+_, axis = plt.subplots(figsize=(7.6, 7.6))
+title = "The centre picks the cell, the shape picks the anchor"
+figures.responsible_cells(
+    axis, square, boxes, best_anchors, grid_size, dashed=anchors, title=title
+)
 plt.show()
 
 # %% [markdown]
+# The white dots are the centres, and the filled cells contain them. Colours are those of the anchors, as in chapter 1,
+# and the dashed boxes are the anchors themselves. Of the 676 pairs of a cell and an anchor, exactly three are
+# responsible for an object. The other 673 belong to the *background*, and should say that there is nothing.
+#
+# Note that only the cell with the centre is responsible. The standing cow covers about forty cells, and all but one of
+# them stay background.
+#
+# ## How do raw outputs become a box?
+#
+# A cell and an anchor are a rough description of a box. For the exact one, the network gives four *raw outputs*, which
+# are called $t_x$, $t_y$, $t_w$ and $t_h$. They can be any numbers from minus infinity to infinity, because the last
+# layer of the network does not limit them. We need formulas that turn any four numbers into a valid box.
+#
+# **Location.** The centre should lie in the responsible cell. Let $(c_x, c_y)$ be the upper left corner of this cell in
+# grid units. Its column is $c_x$ and its row is $c_y$. The *sigmoid* function $\sigma(t) = 1 / (1 + e^{-t})$ turns any
+# number into one between 0 and 1. So
+#
+# $$b_x = c_x + \sigma(t_x), \qquad b_y = c_y + \sigma(t_y)$$
+#
+# always gives a centre inside the cell, whatever the network says. With $t_x = t_y = 0$ it is the middle of the cell.
+#
+# **Size.** Let $a_w$ and $a_h$ be the width and height of the anchor in grid units. The exponential function is always
+# positive, so
+#
+# $$b_w = a_w\, e^{t_w}, \qquad b_h = a_h\, e^{t_h}$$
+#
+# can never give a negative width. With $t_w = t_h = 0$ the box is the anchor itself. Adding 0.69 to $t_w$ doubles the
+# width of any anchor, and subtracting it halves the width. So the same $t_w$ means the same relative change for
+# every anchor.
+#
+# The figure shows both formulas for the standing cow.
+
+# %%
+figures.box_formulas(centres[0], sizes[0], anchors[best_anchors[0]])
+
+# %% [markdown]
+# On the left is the responsible cell, magnified. The corner of the cell is a fixed number, and the sigmoids add the way
+# from there to the centre. On the right the dashed box is anchor 3, on the centre of the cow. The box is smaller, so
+# the exponential must be a factor below one.
+#
+# Two kinds of number are left. The *objectness* is $\sigma(t_o)$, so it lies between 0 and 1 as well. The C remaining
+# raw outputs become *class probabilities* with the softmax function, which makes them positive and lets them add up to
+# 1.
+#
+# > **Pitfall.** The first design of anchors, in Faster R-CNN, let a box move freely away from its cell. The authors of
+# > YOLOv2 found training unstable with it, because at the start any cell could predict a box anywhere. The sigmoid is
+# > their cure.
+#
+# ## Can we do one box by hand?
+#
+# Let us follow the standing cow from its XML file to the four raw outputs that would describe it perfectly, and back.
+# The first half of the way leads through fractions to grid units.
+
+# %%
+xmin, ymin, xmax, ymax = example.boxes[0]
+print("pixels:    ", xmin, ymin, xmax, ymax)
+
+left, right = (xmin - 1) / example.width, xmax / example.width
+top, bottom = (ymin - 1) / example.height, ymax / example.height
+print(f"fractions:  {left:.4f} {top:.4f} {right:.4f} {bottom:.4f}")
+
+b_x, b_y = (left + right) / 2 * 13, (top + bottom) / 2 * 13
+b_w, b_h = (right - left) * 13, (bottom - top) * 13
+print(f"grid units: centre {b_x:.3f} {b_y:.3f}, size {b_w:.3f} {b_h:.3f}")
+
+# %% [markdown]
+# The second half inverts the formulas. The inverse of the sigmoid is the *logit*, $\ln(p / (1 - p))$, and the inverse
+# of the exponential is the logarithm.
+
+
+# %%
+def logit(p):
+    return np.log(p / (1 - p))
+
+
+c_x, c_y = int(b_x), int(b_y)
+a_w, a_h = anchors[best_anchors[0]]
+t_x, t_y = logit(b_x - c_x), logit(b_y - c_y)
+t_w, t_h = np.log(b_w / a_w), np.log(b_h / a_h)
+print(f"cell: column {c_x}, row {c_y}; anchor {best_anchors[0]}")
+print(f"raw outputs: {t_x:.3f} {t_y:.3f} {t_w:.3f} {t_h:.3f}")
+
+# %% [markdown]
+# All four numbers are small. This is what cells and anchors are for: the cell takes over most of 8.437, the anchor most
+# of 6.786, and the network only has to produce values near zero. Negative $t_w$ and $t_h$ say that the cow is smaller than its anchor. Now back, with the formulas from
+# above.
+
+
+# %%
+def sigmoid(t):
+    return 1 / (1 + np.exp(-t))
+
+
+centre_x, centre_y = c_x + sigmoid(t_x), c_y + sigmoid(t_y)
+box_width, box_height = a_w * np.exp(t_w), a_h * np.exp(t_h)
+
+back_xmin = (centre_x - box_width / 2) / 13 * example.width + 1
+back_ymin = (centre_y - box_height / 2) / 13 * example.height + 1
+back_xmax = (centre_x + box_width / 2) / 13 * example.width
+back_ymax = (centre_y + box_height / 2) / 13 * example.height
+print(f"pixels: {back_xmin:.3f} {back_ymin:.3f} {back_xmax:.3f} {back_ymax:.3f}")
+
+# %% [markdown]
+# These are the pixels of the XML file. Chapter 6 uses the way back in `yolo.decode_predictions`, for all 676
+# predictions at once.
+#
+# ## What is in the target tensor?
+#
+# We could store raw outputs in the target. It is more convenient to store the box itself, in grid units, because the
+# loss needs it in several forms. So a responsible place holds these 5 + C numbers:
+#
+# | position | content |
+# |---|---|
+# | 0, 1 | centre x and y, in grid units |
+# | 2, 3 | width and height, in grid units |
+# | 4 | objectness: 1 |
+# | 5 to 4 + C | 1 at the class of the object, 0 elsewhere (*one-hot*) |
+#
+# All other places are zero. These few lines are the whole encoder.
+
+# %%
+num_classes = len(settings.classes)
+y = np.zeros((grid_size, grid_size, len(anchors), 5 + num_classes), np.float32)
+for i, label in enumerate(labels):
+    column, row = cells[i]
+    answer = np.zeros(5 + num_classes)
+    answer[0:2] = centres[i]
+    answer[2:4] = sizes[i]
+    answer[4] = 1
+    answer[5 + label] = 1
+    y[row, column, best_anchors[i]] = answer
+print("y", y.shape, " responsible places:", int(y[..., 4].sum()))
+
+# %% [markdown]
+# The order of the indices deserves attention. A centre is written as (x, y), so its column comes first. An array is
+# indexed as [row, column], so its row comes first. Confusing the two gives a target that is mirrored along the
+# diagonal.
+#
+# Let us open the tensor. On the left you see the objectness of all cells (the largest of each cell's four), and on the
+# right all four answers of the cell that is responsible for the standing cow.
+
+# %%
+column, row = cells[0]
+figures.target_exploded(y, (row, column), settings.classes)
+
+# %% [markdown]
+# Three cells contain a 1, in the places that we know from the grid. In the opened cell, anchor 3 holds the cow: its
+# centre, its size, objectness 1, and a single 1 among the classes. The other three anchors of the same cell are all
+# zeros. They are background, and should answer with an objectness of 0.
+#
+# `yolo.encode_boxes` contains the same loop, and returns a second tensor to which we come below. We compare once.
+
+# %%
+y_module, true_boxes = yolo.encode_boxes(boxes, labels, anchors, grid_size, num_classes)
+print("the same target:", np.array_equal(y, y_module))
+
+# %% [markdown]
+# We will also need the opposite direction, from a target to boxes. We look for the places with objectness 1 and read
+# what they hold.
+
+
+# %%
+def boxes_in_target(y):
+    answers = y[y[..., 4] == 1]
+    centres, sizes = answers[:, 0:2], answers[:, 2:4]
+    corners = np.concatenate([centres - sizes / 2, centres + sizes / 2], axis=1)
+    return corners / len(y), answers[:, 5:].argmax(axis=1)
+
+
+for box, label in zip(*boxes_in_target(y), strict=True):
+    print(f"{settings.classes[label]:<5}", np.round(box, 4))
+
+# %% [markdown]
+# All three objects of the example come back, sorted by their cells.
+#
+# ## What if two objects want the same place?
+#
+# A person riding a bicycle and the bicycle can have their centres in the same cell and the same best anchor. There is
+# only one place for both, so the later object completely overwrites the earlier one, as in Darknet. The earlier one is
+# lost for training in this image. Let us count how often this happens.
+
+
+# %%
+def find_places(boxes):
+    centres = (boxes[:, :2] + boxes[:, 2:]) / 2 * grid_size
+    sizes = (boxes[:, 2:] - boxes[:, :2]) * grid_size
+    cells = np.minimum(centres.astype(int), grid_size - 1)
+    best_anchors = yolo.iou_wh(sizes, anchors).argmax(axis=1)
+    return [(*cell, best) for cell, best in zip(cells, best_anchors, strict=True)]
+
+
+collisions = []
+num_objects = 0
+for annotation in splits.train:
+    fractions = yolo.box_fractions(annotation)[~annotation.difficult]
+    num_objects += len(fractions)
+    taken = {}
+    for box, place in zip(fractions, find_places(fractions), strict=True):
+        if place in taken:
+            collisions.append((annotation, taken[place], box))
+        taken[place] = box
+print(f"{len(collisions)} of {num_objects} objects lose their place to a later one")
+
+# %% [markdown]
+# Fewer than one object in a hundred is lost. Here are three of these cases, enlarged. The solid box is in the target,
+# and the dashed box was overwritten.
+
+# %%
+_, axes = plt.subplots(1, 3, figsize=(11, 4))
+for axis, (annotation, *pair) in zip(axes, collisions[2:5], strict=False):
+    photo_of_pair = yolo.read_image(annotation.image_path)
+    part, moved = figures.crop_around(photo_of_pair, np.array(pair))
+    figures.show_boxes(axis, part, moved[1:], colours=figures.GREEN)
+    figures.show_boxes(axis, None, moved[:1], colours=figures.RED, linestyle="--")
+plt.gcf().suptitle("The dashed boxes share a cell and an anchor with the solid ones")
+plt.show()
+
+# %% [markdown]
+# The pairs are similar in location *and* shape: riders and their vehicles, small in the image. So encoding loses some
+# boxes. Two objects of different shape in one cell are no problem, because they go to different anchors. This is why it
+# helps to have several anchors. A finer grid would also help, and larger images have one.
+#
+# > **Pitfall.** If the encoder only *sets* numbers instead of replacing the whole vector, the second object leaves a
+# > mixture: its own box, with the class bits of both objects. The network is then asked to be certain of a bicycle and
+# > of a person at the same time. Our encoder writes a complete new vector.
+
+# %%
+same_place = [[0.40, 0.40, 0.60, 0.80], [0.41, 0.41, 0.60, 0.80]]
+first, last = 0, num_classes - 1
+target, _ = yolo.encode_boxes(same_place, [first, last], anchors, 13, num_classes)
+answer = target[target[..., 4] == 1]
+print("answers:", len(answer), " class bits:", int(answer[0, 5:].sum()))
+
+# %% [markdown]
+# ## What is `true_boxes` for?
+#
+# The second tensor of `yolo.encode_boxes` is a plain list of all boxes of the image, as centre and size in grid units.
+# It always has 50 rows, because tensors of one batch need one shape. Unused rows are zero.
+
+# %%
+print("true_boxes", true_boxes.shape)
+print(np.round(true_boxes[0, 0, 0, :4], 2))
+
+# %% [markdown]
+# The loss of chapter 4 needs this list for a rule of fairness. A prediction that is not responsible for an object
+# should say "background". But sometimes such a prediction happens to describe an object very well, for example from the
+# neighbouring cell. It would be wrong to punish it. So the loss compares each of the 676 predictions with every true
+# box of the image, and excuses those with an IoU above 0.6. Lost objects are in the list too, so it is also fair to
+# predictions that find them.
+#
+# The odd shape with three ones lines up with the predicted boxes once these have the shape (13, 13, 4, 1, 4). NumPy and
+# TensorFlow then compare every prediction with every box without a loop. If an image has more than 50 boxes, only the 50
+# largest are kept. Our images have 8 at most.
+#
+# ## Where do image and target come together?
+#
+# `yolo.make_example` does for one image what we have done so far: it reads the photo, leaves out difficult objects,
+# stretches the photo to a square, divides its values by 255, and encodes the boxes.
+
+# %%
+image, y, true_boxes = yolo.make_example(
+    example, anchors, settings.image_size, num_classes
+)
+print("image     ", image.shape, f"from {image.min():.2f} to {image.max():.2f}")
+print("y         ", y.shape)
+print("true_boxes", true_boxes.shape)
+
+num_difficult = sum(int(annotation.difficult.sum()) for annotation in splits.train)
+print(f"{num_difficult} difficult training objects are left out")
+
+# %% [markdown]
+# ## How do we get more out of 400 images?
+#
+# A network with millions of weights can learn 400 images by heart. *Augmentation* makes that harder: each time an image
+# is used, it is changed at random, in ways after which we still know the right answer. We use the three changes that Darknet uses.
+#
+# 1. **Moved borders.** Each of the four borders moves in or out by up to 30 % of the image. Moving in crops the image,
+#    moving out adds grey. As the result is stretched to a square again, objects change their location, size and shape.
+# 2. **Mirroring.** Half of the images are mirrored from left to right.
+# 3. **Changed colours.** Hue, saturation and brightness change by random amounts.
+#
+# The boxes have to follow the first two. Here is one after the other, on the running example.
+
+# %%
+rng = np.random.default_rng(2)
+moved, moved_boxes, moved_labels = yolo.move_borders(photo, boxes, labels, rng)
+flipped, flipped_boxes = yolo.flip_at_random(moved, moved_boxes, rng)
+coloured = yolo.change_colours(flipped, rng)
+
+# %%
+steps = (
+    ("original", photo, boxes, labels),
+    ("borders moved", moved, moved_boxes, moved_labels),
+    ("and mirrored", flipped, flipped_boxes, moved_labels),
+    ("and colours changed", coloured, flipped_boxes, moved_labels),
+)
+_, axes = plt.subplots(1, 4, figsize=(11.5, 3.4))
+for axis, (title, picture, its_boxes, its_labels) in zip(axes, steps, strict=True):
+    picture = cv2.resize(picture, (416, 416))
+    figures.show_boxes(axis, picture, its_boxes, its_labels, settings.classes)
+    axis.set_title(title)
+plt.show()
+
+# %% [markdown]
+# With these random numbers, the left border moves out and leaves a grey bar, while the top and the right border move
+# in. The cows become taller, and the dog is cut away together with its box. Then the image is mirrored, and the last
+# step makes it darker.
+#
+# A box that crosses the new border is cut there. If less than a quarter of its area stays visible, we drop it. A
+# visible hoof should not count as a cow.
+#
+# Each pass over the data, called an *epoch*, makes new random changes. Here are two images beside three augmented
+# versions of each. The boxes come from the targets `y`, so you also see that image and target still fit together.
+
+# %%
+second = figures.pick(splits.train, "2026_000145")
+_, axes = plt.subplots(2, 4, figsize=(11.5, 6.4))
+for row, annotation in zip(axes, (example, second), strict=True):
+    for axis, seed in zip(row, (None, 8, 9, 11), strict=True):
+        rng = None if seed is None else np.random.default_rng(seed)
+        picture, target, _ = yolo.make_example(
+            annotation, anchors, 416, num_classes, rng
+        )
+        found, its_labels = boxes_in_target(target)
+        figures.show_boxes(axis, picture, found, its_labels, settings.classes)
+        axis.set_title("original" if seed is None else f"augmented, seed {seed}")
+plt.show()
+
+# %% [markdown]
+# In each row the first image is the original. Objects move, become wider or narrower, and change their colour. With
+# seed 9 the dog is outside of the image, and its box is gone too. All other boxes follow their objects. They are not
+# always quite as tight as before: when an object is cut, its box is cut as well, and the visible part may be smaller
+# than that.
+#
+# ## What happens when the image size changes?
+#
+# During training, every tenth batch the images get a new size from 320 to 512 pixels. This is *multi-scale training*.
+# The network learns to recognise objects at different sizes, and can later be used at any of them. It works because the
+# network only consists of layers that do not care about the size of their input.
+#
+# The size is always a multiple of 32, so a cell stays 32 x 32 pixels and the *number* of cells changes. The anchors
+# keep their size in grid units, as in Darknet. In pixels, an anchor is therefore the same in images of any size, and
+# covers a larger share of a small image.
+
+# %%
+image_sizes = (320, 416, 512)
+_, axes = plt.subplots(1, 3, figsize=(12, 5.2), width_ratios=image_sizes)
+for axis, size in zip(axes, image_sizes, strict=True):
+    grid = size // yolo.CELL_SIZE
+    grid_sizes = (boxes[:, 2:] - boxes[:, :2]) * grid
+    best = yolo.iou_wh(grid_sizes, anchors).argmax(axis=1)
+    title = f"{size} pixels: {grid} x {grid}\nanchors {', '.join(map(str, best))}"
+    figures.responsible_cells(axis, square, boxes, best, grid, title=title)
+    axis.set(xticks=[], yticks=[], xlabel="", ylabel="")
+plt.show()
+
+# %% [markdown]
+# This is the same photo at three image sizes, drawn to scale, so all cells are equally large. Colours and titles show
+# the best anchors of the three objects. At 320 pixels the standing cow is only 5.2 grid units wide, and its best anchor
+# is anchor 1. At 416 and 512 pixels it is anchor 3. The other two objects keep their anchors.
+#
+# How often does the anchor change in the whole training set?
+
+# %%
+fractions = yolo.box_sizes(splits.train)
+at_416 = yolo.iou_wh(fractions * 13, anchors).argmax(axis=1)
+for size in (320, 512):
+    grid = size // yolo.CELL_SIZE
+    best = yolo.iou_wh(fractions * grid, anchors).argmax(axis=1)
+    print(
+        f"{size} pixels: {np.mean(best != at_416):.0%} of the boxes change their anchor"
+    )
+
+# %% [markdown]
+# At the smallest size, about one object in four goes to another anchor than at 416 pixels. An anchor
+# always stands for objects of about the same size *in pixels*, and pixels are what the network sees.
+#
+# ## How do batches reach the network?
+#
+# Training takes 16 examples at a time, a *batch*. `yolo.make_dataset` calls `make_example` for every image. It uses
+# `tf.data`, which prepares the next batches on all CPU cores while the network is busy with the current one. With
+# `training=False` we get each image once, in order and unchanged.
+
+# %%
+dataset = yolo.make_dataset(splits.train, anchors, settings, training=False)
+images, (y_batch, true_boxes_batch) = next(iter(dataset))
+print("images    ", images.shape)
+print("y         ", y_batch.shape)
+print("true_boxes", true_boxes_batch.shape)
+
+# %% [markdown]
+# With `training=True` the images come in a new random order in each epoch, augmented, and in changing sizes. All images
+# of one batch have the same size, because they share one tensor. `yolo.plan_epoch` draws order and sizes from the seed
+# and the number of the epoch alone, so that training can be interrupted and continued. These are the sizes of the first
+# three epochs.
+
+# %%
+for epoch in range(3):
+    plan = yolo.plan_epoch(splits.train, settings, epoch)
+    sizes_of_batches = [size for _, size in plan[:: settings.batch_size]]
+    print(f"epoch {epoch}:", *sizes_of_batches)
+
+# %% [markdown]
+# Ten batches in a row share a size. An epoch has 25 batches, so some sizes continue into the next epoch. The first line
+# also shows that a size can be drawn twice. Here is the first training batch.
+
+# %%
+dataset = yolo.make_dataset(splits.train, anchors, settings, training=True)
+images, (y_batch, true_boxes_batch) = next(iter(dataset))
+print("images    ", images.shape)
+print("y         ", y_batch.shape)
+print("true_boxes", true_boxes_batch.shape)
+
+# %% [markdown]
+# The network receives `images`, and the loss receives `y` and `true_boxes`. Everything that happens before the network
+# is now in place.
+#
 # ## Key points
 #
-# - The cell of its centre and the anchor of its shape: that is a box's place in the answer.
-# - Everything is measured in grid units; boxes stay continuous until then.
-# - Of two boxes in one place the last wins whole; borders belong to the last cell; the list keeps 50.
-# - The plain generator and the `tf.data` pipeline agree bit for bit, and decoding returns the boxes.
+# - The centre picks the cell, and the best-matching shape picks the anchor. This pair is responsible for the object,
+#   and all others are background.
+# - A grid unit is the side of a cell. Fractions times 13 are grid units, at 416 pixels.
+# - A raw output becomes a location with the sigmoid, so the centre cannot leave the cell, and a size with the exponential,
+#   which scales the anchor. Both can be inverted.
+# - The target `y` has 5 + C numbers for each cell and anchor. If several objects share both, only the last is kept, here
+#   fewer than one object in a hundred.
+# - `true_boxes` lists all boxes, so that the loss can excuse good predictions that were not responsible.
+# - Augmentation changes images and boxes together. When the image size changes, the cells stay 32 pixels wide and the
+#   anchors keep their grid units.
 #
-# ## Exercises
-#
-# 1. How many of the training objects lose their place to a later one, at 13 x 13 and at 7 x 7 cells?
-# 2. How many places of `y` hold an object, how many do not? What does that mean for a loss that sums over all of them?
-# 3. Exchange width and height in the encoder. Which check above notices first?
-# 4. Replace stretching by padding to a square. What changes in `ImageReader`, and what in the decoder?
-#
-# <details><summary>Solutions</summary>
-#
-# 1. Count the boxes minus `y[..., 4].sum()` over all images, for `image_size` 416 and 224: few at 13 x 13, several times as many at 7 x 7.
-# 2. A few of 676: background outnumbers objects by hundreds to one, which is why the loss weighs objects with 5 and forgives near misses.
-# 3. In one encoder: the comparison of the two. In both: only "encode, then decode", where the boxes would come back lying instead of upright.
-# 4. Scale by the longer side and add grey; boxes are shifted and scaled alike, and `detect` has to undo that.
-#
-# </details>
-#
-# **Next:** [3 The model](03_model.ipynb) builds the network that will give these answers.
+# **Next:** [3 The model](03_model.ipynb) builds the network whose output has the shape of `y`.

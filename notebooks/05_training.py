@@ -17,489 +17,640 @@
 # ---
 
 # %% [markdown]
-# # 5 Training: from a seeded random network to a detector
+# # 5 Training: from borrowed weights to a detector of your own
 #
 # [![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)](https://colab.research.google.com/github/yolov2-from-scratch/yolov2-from-scratch/blob/main/notebooks/05_training.ipynb)
 #
-# **Goal.** Train the network of part 3 with the loss of part 4 on the batches of part 2, watch it by numbers that it was not trained on, and keep the best of it.
+# **In this chapter you train the detector: you see what the network is shown, write the training loop yourself in ten lines, hand the same work to Keras, and learn to read the curves that come out.**
 #
-# *The series* is Yumi's blog series on YOLOv2, which these notebooks follow; *the paper* is [YOLO9000](https://arxiv.org/abs/1612.08242); *Darknet* is its authors' [program](https://github.com/pjreddie/darknet).
+# You will learn
+# - why a data set is split into three parts, and what each part may be used for;
+# - what augmentation and multi-scale training do to the images;
+# - what happens in a single update of the weights, and how the learning rate changes over a run;
+# - how to write a training loop, and what `compile` and `fit` do for you;
+# - what pre-trained weights are worth, also for classes that they have never seen;
+# - how to recognize overfitting, and how to choose the weights to keep;
+# - what is lost when a training run is killed.
 #
-# **You will learn**
-# - what the network really sees: augmented batches, another image size every ten steps;
-# - a learning-rate schedule that is used, not only defined;
-# - one update written by hand in NumPy, and that it is the one that runs; and Muon, which learns more from each step;
-# - why a detector starts as a classifier;
-# - how to read training curves, and why validation mAP (not training loss) chooses the weights;
-# - how a run survives being killed.
+# *Reading 52 min, running about 10 min on two CPU cores.*
 #
-# *Read 20 min, run 6 to 10 min on two CPU cores, exercises 30 min.*
-#
-# | part | 1 anchors | 2 encoding | 3 model | 4 loss | **5 training** | 6 inference |
-# |---|---|---|---|---|---|---|
-# | makes | `anchors.json` | batches | the network | the loss | **`yolov2_weights.npz`, `history.json`** | detections, mAP |
+# Terms that are new to you are explained in [the glossary](glossary.md). *The paper* is [YOLO9000](https://arxiv.org/abs/1612.08242), *Darknet* is its authors' [program](https://github.com/pjreddie/darknet), and *the series* is [Yumi's blog series](https://fairyonice.github.io/) on YOLOv2, which these notebooks follow.
 
-# %% [markdown]
-# ## Set-up
-
-# %%
-import os
+# %% cellView="form" tags=["set-up"]
+# @title Set-up: find yolo_helpers.py, or fetch the repository
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
-# In Colab only this file was opened: fetch the rest of the repository.
-if "google.colab" in sys.modules and not Path("../yolo_helpers.py").exists():
-    address = "https://github.com/yolov2-from-scratch/yolov2-from-scratch.git"
-    subprocess.run(["git", "clone", "--quiet", "--depth", "1", address, "/content/yolov2"], check=True)
-    os.chdir("/content/yolov2/notebooks")
-sys.path.insert(0, str(next(folder for folder in (Path.cwd(), *Path.cwd().parents) if (folder / "yolo_helpers.py").exists())))
+ADDRESS = "https://github.com/yolov2-from-scratch/yolov2-from-scratch"
+VERSION = "main"
+
+
+class SetUpError(Exception):
+    def _render_traceback_(self):  # Jupyter shows this line instead of a traceback
+        return [str(self)]
+
+
+name = f"{ADDRESS.split('/')[-1]}-{VERSION}-{Path.home().name}"
+fetched = Path(tempfile.gettempdir(), name)
+folders = [Path.cwd(), *Path.cwd().parents, fetched]
+found = [folder for folder in folders if (folder / "yolo_helpers.py").exists()]
+if not found:
+    clone = ["git", "clone", "--quiet", "--depth=1", f"--branch={VERSION}", ADDRESS]
+    try:
+        subprocess.run([*clone, fetched], check=True, capture_output=True, text=True)
+    except (OSError, subprocess.CalledProcessError) as error:
+        reason = getattr(error, "stderr", None) or str(error)
+        message = f"{ADDRESS} cannot be fetched: {reason.splitlines()[0]}"
+        raise SetUpError(message) from None
+root = found[0] if found else fetched
+sys.path[:0] = [str(root), str(root / "notebooks")]
 
 # %%
 import dataclasses
-import tempfile
 
-import yolo_helpers as yolo  # first: it keeps TensorFlow's start quiet
-
+import figures  # this also imports yolo_helpers, which must come before TensorFlow
 import keras
 import matplotlib.pyplot as plt
 import numpy as np
 import tensorflow as tf
-from matplotlib_inline.backend_inline import set_matplotlib_formats
 
-set_matplotlib_formats("jpeg", pil_kwargs={"quality": 80})
+import yolo_helpers as yolo
+
+figures.setup()
 settings = yolo.load_settings()
 keras.utils.set_random_seed(settings.seed)
 
-# %% tags=["nbval-ignore-output"]
-print("TensorFlow", tf.__version__, " Keras", keras.__version__, " GPUs:", len(tf.config.list_physical_devices("GPU")))
-print(settings.table())
+# %%
+figures.pipeline(highlight="training")
 
 # %% [markdown]
-# Three sets of images with three roles. **Training** images make the gradient. **Validation** images choose: the best epoch, and later anything we tune. **Test** images neither train nor choose an epoch; part 6 reports on them. (Where validation could not separate two settings of `tiny`, we looked at test as well: its number flatters a little.)
+# Chapters 1 to 4 built the parts: anchors, targets, a network and a loss. Training connects them. It shows images to the network, compares the raw output with the target, and changes the weights a little so that the loss becomes smaller. Then it does so again, a few hundred times.
 #
-# > **Where the series goes wrong.** It trains on all 17,125 images and keeps the weights with the lowest *training* loss. A network that memorises looks best by that measure. A descendant that did split, but did not augment, had its best validation loss after two epochs.
+# These are the tensors of one training step. B is the number of images in a batch, S the image size in pixels, G = S / 32 the number of cells along one side of the grid, A the number of anchors and C the number of classes.
+#
+# | name | shape | what it is |
+# |---|---|---|
+# | `images` | (B, S, S, 3) | RGB values from 0 to 1 |
+# | `y` | (B, G, G, A, 5 + C) | the target, in grid units (chapter 2) |
+# | `true_boxes` | (B, 1, 1, 1, 50, 4) | all ground-truth boxes of each image, in grid units |
+# | `raw` | (B, G, G, A, 5 + C) | the network's raw output (chapter 3) |
+# | `terms` | six single numbers | the loss, term by term (chapter 4) |
+
+# %% [markdown]
+# ## Which images may be used for what?
+#
+# A network with millions of weights can learn its training images by heart. Its loss on those images then says little about how well it does on new ones. So we split the images into three sets, and each set has one role:
+#
+# - **Training images** are the only ones that change the weights.
+# - **Validation images** are for decisions. After each epoch, that is, after each pass over the training images, we measure the mAP on them and keep the weights of the best epoch. (The mAP, mean average precision, is the usual score of a detector. It is 1 at best: every object is found with the right class, and with a higher score than any wrong detection. Chapter 6 explains how it is computed.)
+# - **Test images** are for the final result. They neither train nor decide anything. Whenever we report how good the detector is, we use these.
 
 # %%
 splits = yolo.load_splits(settings.voc_dir)
-for name, annotations in zip(("train", "validation", "test"), splits[:3]):
-    print(f"{name:<11} {len(annotations):5d} images, {sum(len(a.labels) for a in annotations):6d} objects")
+for name in ("train", "validation", "test"):
+    annotations = getattr(splits, name)
+    num_objects = sum(len(annotation.labels) for annotation in annotations)
+    print(f"{name:<10} {len(annotations):5d} images, {num_objects:6d} objects")
 
 data = yolo.fingerprint(splits.train)
-anchors = np.array(yolo.read_artifact(yolo.find_artifact(settings, "anchors.json", "01_anchor_clustering", data))["anchors"])
+anchors = yolo.load_anchors(settings, splits.train)  # in grid units
+example = figures.pick(splits.train, "2026_000123")
+
+# %% [markdown]
+# > **Pitfall.** The series trains on all images and keeps the weights with the lowest *training* loss. By that measure a network that memorizes always wins. The validation mAP asks the question that you care about: does it find objects in images that it was not trained on?
 
 # %% [markdown]
 # ## What does the network see?
 #
-# Never the same picture twice. For every image of every epoch, `make_dataset` draws
-#
-# - **a part of the photo** (`zoom`): in `tiny`, in the first 90 % of the epochs, half of the images, at random, show the whole photo, the others a window that holds the centre of one of its objects, with 40 to 100 % of the photo's sides. Darknet always takes the whole photo, and so does the profile `full`;
-# - **borders**: each of the window's four moves by up to `jitter` of its side, inwards (objects grow) or outwards (beyond the photo is grey). Darknet moves them by up to 30 %, `tiny` by 15 %;
-# - **flip**: left and right exchanged, half of the time;
-# - **colours**: hue shifted by up to .1 of the colour circle, saturation and exposure multiplied or divided by up to 1.5.
-#
-# The colours' numbers are those of Darknet's `yolov2-voc.cfg`. The boxes move with their pixels; one that keeps less than a quarter of its area inside is dropped, the others are clipped. And every ten steps, another **image side** is drawn, so that one set of weights learns objects at many scales (the paper's multi-scale training).
-#
-# **Small images first, whole photos last.** `settings.phases` says what training images look like over the epochs. In the first fifth of the epochs of `tiny`, they have 192 and 224 pixels, then 256 to 320, in the second half 416 to 480, and in the last tenth they are whole photos of 480 pixels, as validation and test images are. A step on the smallest costs about two fifths of one on the largest, and is good enough to learn what a box is at all. The large ones are for small objects: the network misses a small object's centre by a sixth to a fifth of a cell, at 352 as at 480 pixels, so the larger the image, the better its small boxes fit. With sides up to 320 only, tested at 352, the mAP was .05 lower (in three quarters of the time). The last phase is for the difference between training and test: parts of photos show objects larger than whole photos do, at every side, and the batch norms' averages follow what training shows (Touvron et al. 2019, [Fixing the train-test resolution discrepancy](https://arxiv.org/abs/1906.06423)). Without large images, it was worth about .01 of mAP (one run each).
-#
-# **The anchors keep their pixels.** When the side changes, what is an anchor of "a quarter of the image"? Darknet's anchors are grid units, that is, multiples of 32 pixels, at every side. That is the natural choice: a convolution sees pixels, not fractions, and the same pixels should ask for the same answer. Our anchors are fractions of an image of `image_size` pixels; at another side, `anchors_at` turns them into that side's fractions.
-#
-# The figure shows the first batch of this run exactly as the network gets it: pixels from the batch tensor, boxes decoded from its target tensor `y`. If you train on your own data, look at this figure before anything else: most broken trainings are broken here.
+# If your training fails, the reason is most often in the data: boxes that are shifted, classes that are mixed up, images that are too dark. So before anything else, look at a batch exactly as the network gets it. The next cell takes the first training batch and computes the boxes back from the target tensor `y`. Wrong boxes and wrong classes would be visible here.
+
 
 # %%
-def boxes_of_target(y):
-    """Boxes (n, 4) as fractions and labels (n,) of one image's target (G, G, A, 5 + C)."""
-    rows = y[y[..., 4] > 0]
-    centre, size = rows[:, :2] / len(y), rows[:, 2:4] / len(y)
-    return np.concatenate([centre - size / 2, centre + size / 2], axis=1), rows[:, 5:].argmax(axis=1)
+def boxes_from_target(y):
+    """Boxes as fractions, and labels, of one image's target (G, G, A, 5 + C)."""
+    found = y[y[..., 4] > 0]  # (n, 5 + C), the responsible cells and anchors
+    grid_size = len(y)
+    centres = found[:, 0:2] / grid_size
+    sizes = found[:, 2:4] / grid_size
+    boxes = np.concatenate([centres - sizes / 2, centres + sizes / 2], axis=1)
+    labels = found[:, 5:].argmax(axis=1)
+    return boxes, labels
 
 
-def show_batch(images, targets, columns=4):
-    """Draw a batch with the boxes of its targets."""
-    rows = int(np.ceil(len(images) / columns))
-    figure, axes = plt.subplots(rows, columns, figsize=(11, 2.8 * rows), squeeze=False)
-    for axis in axes.flat:
-        axis.axis("off")
-    for axis, image, target in zip(axes.flat, images, targets):
-        boxes, labels = boxes_of_target(target)
-        picture = yolo.draw_boxes(np.uint8(255 * image), boxes * len(image), labels)
-        axis.imshow(picture)
-    figure.subplots_adjust(left=0, right=1, bottom=0, top=1, wspace=0.03, hspace=0.03)
-    plt.show()
+dataset = yolo.make_dataset(splits.train, anchors, settings, training=True)
+images, (y, true_boxes) = next(iter(dataset))
+print("images", images.shape, " y", y.shape, " true_boxes", true_boxes.shape)
 
-
-def training_batches(epoch, **changes):
-    """The training batches of one epoch of the first phase."""
-    first = settings.phases[0]
-    options = dict(image_size=first.sides, zoom=first.zoom, batch_size=settings.batch_size, training=True, seed=settings.seed)
-    options |= dict(jitter=settings.jitter, anchor_size=settings.image_size)
-    return yolo.make_dataset(splits.train, anchors, **{**options, **changes}, epoch=epoch)
-
-
-images, (y, true_boxes) = next(iter(training_batches(epoch=0)))
-show_batch(images[:16].numpy(), y[:16].numpy())
+# %%
+decoded = [boxes_from_target(target) for target in y[:8].numpy()]
+boxes, labels = zip(*decoded, strict=True)
+title = "Half of the first batch: every box lies on its object"
+figures.target_batch(images[:8].numpy(), boxes, labels, settings.classes, title)
 
 # %% [markdown]
-# All of this is random, and yet repeatable: every draw follows from (seed, epoch, place in the epoch) and from nothing else. There is no hidden state that a restart could lose. The check below asks for the same epoch twice, and for another one.
-
-# %%
-again, (y_again, _) = next(iter(training_batches(epoch=0)))
-other, _ = next(iter(training_batches(epoch=1)))
-print("same epoch, same pixels and targets:", np.array_equal(images, again) and np.array_equal(y, y_again))
-print("next epoch, other pixels:           ", images.shape != other.shape or not np.array_equal(images, other))
+# Check three things in this figure: every object has a box, each box fits its object, and the class names are right. Here all three hold. You also see that these are not the plain photos. They are distorted, partly grey at the border, and their colours are off. That is augmentation, and it is on purpose.
 
 # %% [markdown]
-# ## The schedule
+# ### Why is the same photo never shown twice?
 #
-# The learning rate starts at almost nothing and climbs to its peak during the **burn-in**, with the fourth power of the step as in Darknet: a random network has huge gradients, and one large step can ruin it. Darknet burns in over 1,000 batches of 64 images; our whole run in the `tiny` profile sees half as many images, so the burn-in is the first 5 % of the run. (During the same steps the loss's own warm-up of part 4 is on, which pulls boxes towards their anchors. The two have nothing to do with each other but the moment.) Afterwards the rate falls. The paper divides it by ten at epochs 60 and 90 of 160; half a cosine gets to the same place without two more numbers to choose, and serves short runs better.
+# We have only a few hundred training images, and we show each of them many times. To keep the network from memorizing them, we change each image a little in each epoch. This is called **augmentation**. A cow that is mirrored, cropped or slightly greener is still a cow, so the label stays true while the pixels change. `make_example` does what Darknet does:
 #
-# > **Where the series goes wrong.** Its `CustomLearningRateScheduler` holds YOLOv1's schedule and is never handed to `fit`. Here the function that is drawn is the function that `train_detector` calls.
+# - **Borders.** Each of the four borders moves in or out by up to 30 % of the image's side. Moving a border in cuts off a part of the photo, moving it out adds grey.
+# - **Flip.** Half of the images are mirrored.
+# - **Colours.** The hue shifts by up to a tenth of the colour circle. Saturation and brightness are multiplied or divided by up to 1.5.
+#
+# The boxes move with their objects. Here is our running example, first the plain photo and then the versions of it that the network will see in its first three epochs. They depend only on the seed, the epoch and the number of the image, so we can compute them in advance. (In the run, only their size will be another one.)
 
 # %%
-steps_per_epoch = int(np.ceil(len(splits.train) / settings.batch_size))
-total_steps = settings.epochs * steps_per_epoch
-steps = np.arange(total_steps)
-figure, axis = plt.subplots(figsize=(9, 2.8))
-axis.plot(steps / steps_per_epoch, yolo.learning_rate_at(steps, total_steps, settings.learning_rate), color="#30638e", lw=2)
-axis.axvspan(0, 0.05 * settings.epochs, color="#edae49", alpha=0.4, lw=0)
-axis.text(0.055 * settings.epochs, 0.08 * settings.learning_rate, "burn-in", color="#a06a00")
-axis.set(xlabel="epoch", ylabel="learning rate", title="A short climb, a long descent", xlim=(0, settings.epochs), ylim=(0, None))
-axis.spines[["top", "right"]].set_visible(False)
+index = [annotation.filename for annotation in splits.train].index(example.filename)
+versions = [yolo.make_example(example, anchors, 416, len(settings.classes))]
+for epoch in range(3):
+    rng = np.random.default_rng([settings.seed, yolo.AUGMENTATION, epoch, index])
+    version = yolo.make_example(example, anchors, 416, len(settings.classes), rng)
+    versions.append(version)
+
+# %%
+titles = ["plain", "epoch 1", "epoch 2", "epoch 3"]
+figure, axes = plt.subplots(1, 4, figsize=(12, 3.8))
+for axis, (image, target, _), title in zip(axes, versions, titles, strict=True):
+    boxes, labels = boxes_from_target(target)
+    figures.show_boxes(axis, image, boxes, labels, settings.classes, title=title)
+figure.suptitle("One photo, another picture in every epoch", fontsize=15)
 plt.show()
 
-# %%
-for share in (0.0, 0.025, 0.05, 0.5, 0.95):
-    rate = yolo.learning_rate_at(share * 1000 - 1, 1000, peak=1.0)
-    print(f"after {share:6.1%} of the run: {float(rate):.4f} of the peak")
+# %% [markdown]
+# The animals change their position, their shape, their colour and sometimes their direction, and the boxes follow. An object that is mostly cut off is dropped: a box stays only if at least a quarter of its area is still visible.
 
 # %% [markdown]
-# ## One update by hand
+# ### Why do the images change their size?
 #
-# What happens in a step, in Darknet's order; the second point is our addition:
-#
-# 1. the **gradient** of the batch's loss, for each weight;
-# 2. **clipping**: if the length of the whole gradient exceeds a limit, it is shortened to it. One strange batch cannot throw the network out of its valley. Darknet has no such limit; users of its ports ask about NaN losses more than about anything else;
-# 3. **weight decay**: 0.0005 times the weight is added to the gradient, for convolution kernels only, never for biases or batch norm;
-# 4. **momentum**: a velocity keeps nine tenths of itself and gains the new step; the weight moves by the velocity.
-#
-# That is the recipe of the profile `full`. `tiny`, with a thousand steps in all, replaces the fourth by Muon; we come to it below.
+# The network has no layer that depends on the image size, so it accepts every multiple of 32 pixels. The paper uses this for **multi-scale training**: every ten steps, the image size is drawn anew. The network then learns to recognize the same object at many scales, and one set of weights serves small, fast images as well as large, precise ones.
 
 # %%
-def clip_plain(gradients, limit):
-    """The gradients (a list of arrays), shortened together so that their common length is at most `limit`."""
-    length = np.sqrt(sum(float((gradient.astype(float) ** 2).sum()) for gradient in gradients))
-    return [gradient * min(1.0, limit / length) for gradient in gradients]
-
-
-def update_plain(weight, velocity, gradient, learning_rate, decay, momentum=0.9):
-    """One step of stochastic gradient descent with momentum; returns the new weight and velocity."""
-    velocity = momentum * velocity - learning_rate * (gradient + decay * weight)
-    return weight + velocity, velocity
-
+steps_per_epoch = yolo.steps_per_epoch(splits.train, settings)
+sizes = []
+for epoch in range(4):
+    plan = yolo.plan_epoch(splits.train, settings, epoch)
+    sizes += [size for _, size in plan[:: settings.batch_size]]  # one for each step
+figures.sizes_over_steps(sizes[:100], steps_per_epoch)
 
 # %% [markdown]
-# And the version that runs: `TrainStep` does the four things for all variables in one compiled graph. Below, a small network takes two steps both ways. The second step matters: only then the velocity is not zero.
+# The size stays the same for ten steps and does not care where an epoch ends. All images of a batch have one size, because a batch is a single tensor. The cost differs a lot: an image of 512 pixels takes about 2.6 times as much work as one of 320, which is the ratio of their areas. Validation and test images always have 416 pixels.
+
+# %% [markdown]
+# ## What happens in one update?
+#
+# Training repeats one small step. Let $w$ be all weights together, and $L(w)$ the loss of the current batch.
+#
+# 1. **Gradient with weight decay.** The gradient $\nabla L$ says how the loss would change if each weight grew a little. To it we add a small multiple of the weight itself, which pulls every kernel gently towards zero and keeps weights from growing without need: $g = \nabla L(w) + 0.0005\,w$. (Biases and batch normalization have no weight decay.)
+# 2. **Clipping.** An odd batch can have a huge gradient. If the length of $g$ exceeds 20, we shorten it to 20 and keep its direction: $g \leftarrow g \cdot \min(1,\; 20 / \lVert g \rVert)$.
+# 3. **Momentum.** We do not walk along the gradient directly. A velocity $v$ keeps nine tenths of its old value and gains the new gradient, scaled by the learning rate $\eta$: $v \leftarrow 0.9\,v - \eta\,g$.
+# 4. **Step.** The weights move by the velocity: $w \leftarrow w + v$.
+#
+# Steps 1, 3 and 4 are the paper's. Clipping is our addition, because a loss that becomes NaN is the most frequent problem of people who train YOLO.
+
 
 # %%
-def gradients_of(model, images, y, true_boxes):
-    """The loss gradient for each trainable variable as arrays."""
-    with tf.GradientTape() as tape:
-        loss = sum(yolo.yolo_loss(y, true_boxes, model(images, training=True), anchors))
-    return [gradient.numpy() for gradient in tape.gradient(loss, model.trainable_variables)]
+def update(w, v, gradient, learning_rate):
+    """One update of the weights w with the velocity v; returns both."""
+    g = gradient + yolo.WEIGHT_DECAY * w
+    length = np.linalg.norm(g)
+    g = g * min(1, yolo.LARGEST_GRADIENT / length)
+    v = yolo.MOMENTUM * v - learning_rate * g
+    return w + v, v
 
 
-small_batch, (small_y, small_true) = next(iter(training_batches(epoch=0, image_size=96, batch_size=4)))
-small, twin = (yolo.build_yolov2(96, num_anchors=len(anchors), width=0.125, seed=1) for _ in range(2))
-step = yolo.TrainStep(small, anchors)
-velocities = [np.zeros(v.shape, np.float32) for v in twin.trainable_variables]
-for learning_rate in (0.001, 0.002):
-    step.run(small_batch, small_y, small_true, learning_rate, False)
-    gradients = clip_plain(gradients_of(twin, small_batch, small_y, small_true), step.clip_norm)
-    for i, (variable, gradient) in enumerate(zip(twin.trainable_variables, gradients)):
-        decay = step.weight_decay if variable.path.endswith("kernel") else 0.0
-        weight, velocities[i] = update_plain(variable.numpy(), velocities[i], gradient, learning_rate, decay)
-        variable.assign(weight)
-
-difference = max(np.abs(a.numpy() - b.numpy()).max() for a, b in zip(small.trainable_variables, twin.trainable_variables))
-assert difference < 1e-4, difference
-print("two steps by hand and by TrainStep give the same weights:", bool(difference < 1e-4))
+w, v = np.zeros(2), np.zeros(2)
+for step in range(1, 31):
+    w, v = update(w, v, gradient=np.array([30.0, 40.0]), learning_rate=0.001)
+    if step in (1, 2, 5, 30):
+        print(f"step {step:2d}: the weights move by {v.round(3)}")
 
 # %% [markdown]
-# ## Muon: every direction counts
+# This gradient has a length of 50, so clipping turns (30, 40) into (12, 16). The first step is the learning rate times that. But the gradient keeps pointing in the same direction, so the velocity grows, until after some thirty steps each step is almost ten times as long as the first. If the gradient changed its sign each time, the contributions would nearly cancel. This is the point of momentum: directions in which the batches agree become fast, and directions in which they contradict each other become slow.
 #
-# A thousand steps are little, so each should teach as much as it can. Look at a kernel's gradient as a matrix, one column for each filter. Its singular values tell how strong the gradient is in each direction, and usually a few directions are far stronger than the rest. **Muon** ([Jordan et al. 2024](https://kellerjordan.github.io/posts/muon/)) takes the momentum and makes all singular values equal. If the momentum is $U \Sigma V^\top$, the step goes along $U V^\top$.
+# > **Pitfall.** Keras' optimizers have an argument `weight_decay`, but it is not this weight decay. It shrinks the weights directly and bypasses the velocity, which makes it about ten times weaker here. We want Darknet's version. So chapter 3 gave each kernel a regularizer of half the strength, $\frac{0.0005}{2} w^2$, whose gradient is $0.0005\,w$.
+
+# %% [markdown]
+# ## How large should the steps be?
 #
-# In plain code that is a singular value decomposition. What runs avoids it: a polynomial that is applied five times draws all singular values towards 1, with nothing but products of small matrices. It does not reach 1 exactly, and need not.
+# The **learning rate** $\eta$ should not be the same all the time. At the start the head of the network, its last layer, is random. Its gradients are large and useless, so long steps would damage what the layers before it, the backbone, already know. At the end we want short steps, so that the weights settle down. Two parts of a schedule take care of this:
+#
+# - The **learning-rate warm-up** covers the first 5 % of the steps. As in Darknet, where it is called burn-in, the rate rises with the fourth power of the step: it stays close to zero for a long time and then climbs quickly.
+# - The **decay** follows half a cosine down to zero. The paper instead divides the rate by ten at two chosen epochs. The cosine does the same job without such choices, and suits short runs better.
 
 # %%
-def orthogonalised_plain(matrix):
-    """The matrix with all its singular values set to 1."""
-    u, _, vt = np.linalg.svd(matrix, full_matrices=False)
-    return u @ vt
-
-
-def newton_schulz_plain(matrix, steps=5):
-    """Newton and Schulz's iteration, as Jordan writes it down: the singular values s become 3.44 s - 4.78 s^3 + 2.03 s^5."""
-    x = matrix / np.linalg.norm(matrix)
-    for _ in range(steps):
-        x = 3.4445 * x - 4.7750 * x @ x.T @ x + 2.0315 * x @ x.T @ x @ x.T @ x
-    return x
-
-
-rng = np.random.default_rng(0)
-example = rng.normal(size=(16, 6)) @ np.diag([100, 30, 10, 5, 3, 2.0]) @ np.linalg.qr(rng.normal(size=(6, 6)))[0]
-fast = yolo.orthogonalised(tf.constant(example, tf.float32)).numpy()
-for name, matrix in (("gradient", example), ("exact", orthogonalised_plain(example)), ("five rounds", fast)):
-    print(f"singular values, {name:<12}", np.round(np.linalg.svd(matrix, compute_uv=False), 1))
-for shape in ((16, 6), (6, 16), (9, 9)):
-    matrix = rng.normal(size=shape)
-    np.testing.assert_allclose(yolo.orthogonalised(tf.constant(matrix, tf.float32)), newton_schulz_plain(matrix), atol=1e-4)
-print("the plain iteration and the one that runs agree")
-
-# %% [markdown]
-# The step's length is then set to the usual length of one of Adam's steps ([Liu et al. 2025](https://arxiv.org/abs/2502.16982)), so that one learning rate serves both: kernels go with Muon; biases and batch norm, which are no matrices, and the head, which Muon's authors leave out, go with **Adam**, which divides each weight's step by the usual size of its gradient. For these few weights we take .3 of the rate: that was worth about .02 of mAP (one run each). Below, two steps of Muon by hand.
+total_steps = settings.epochs * steps_per_epoch
+warmup_steps = round(yolo.WARMUP_SHARE * total_steps)
+schedule = yolo.WarmUpCosineDecay(settings.learning_rate, warmup_steps, total_steps)
+rates = [float(schedule(step)) for step in range(total_steps)]
 
 # %%
-def muon_plain(weight, momentum, gradient, learning_rate):
-    """One step of Muon for a kernel (height, width, inputs, filters); returns the new weight and momentum."""
-    momentum = 0.95 * momentum + gradient
-    direction = newton_schulz_plain((gradient + 0.95 * momentum).reshape(-1, weight.shape[-1]))
-    return weight - learning_rate * 0.2 * max(direction.shape) ** 0.5 * direction.reshape(weight.shape), momentum
-
-
-kernel = keras.Variable(rng.normal(size=(3, 3, 4, 8)).astype(np.float32), name="kernel")
-optimizer, weight, momentum = yolo.Muon(), kernel.numpy(), 0.0
-optimizer.build([kernel])
-optimizer.learning_rate.assign(0.01)
-for _ in range(2):
-    gradient = rng.normal(size=kernel.shape).astype(np.float32)
-    optimizer.apply([tf.constant(gradient)])
-    weight, momentum = muon_plain(weight, momentum, gradient, 0.01)
-np.testing.assert_allclose(kernel.numpy(), weight, atol=1e-4)
-print("two steps of Muon by hand and by the optimizer give the same kernel")
+figures.learning_rate(rates, warmup_steps)
 
 # %% [markdown]
-# ## One GPU, several, or none
+# On the left is the whole run. The warm-up is so short that you can hardly see its shape, so the right half shows the start enlarged. The curve comes from the same kind of object that the optimizer will call in each step of the run below.
 #
-# A network need not be computed with 32 bits. Where the device is faster with 16, `use_half_precision` lets the detector's layers compute with them, while the weights, batch norm's moments and the loss stay in single precision:
+# During the same steps, shaded in both halves, the **anchor warm-up** of chapter 4 is on. That is the sixth term of the loss, which pulls every prediction without an object to the middle of its cell and to the size of its anchor. The two are unrelated; they just happen at the same time. One limits how far the weights move, the other says what boxes should look like before there is anything better to say. Most of its effect comes in the last of these steps, when the rate is no longer tiny.
 #
-# - **float16** on a GPU: about twice as fast on a T4, half the memory. Its exponent has five bits, and small gradients would vanish. So `TrainStep` multiplies the loss by 128 and divides the gradients by it again, and leaves out a step in which they overflowed;
-# - **bfloat16** on a processor that multiplies such numbers itself (AVX512-BF16): as many bits for the exponent as single precision has, so nothing vanishes, and seven for the digits, so 1.00 is followed by 1.01. We saw no harm in it. A step took two thirds of the time where we measured. Muon's products of matrices are computed with it too, as by its authors;
-# - **float32** elsewhere, and whenever oneDNN is off, as it is when the outputs of this notebook are compared.
+# > **Pitfall.** The series writes a learning-rate schedule and then never passes it to `fit`, so the rate stays constant. A plot of a schedule proves nothing about the run. In ours, `compile_detector` makes the schedule and gives it to the optimizer in one place, so no other one can be used.
+
+# %% [markdown]
+# ## How do you write a training loop?
 #
-# Stage one, on small crops, stays in single precision; half precision begins with stage two.
-#
-# With several GPUs in this machine, each holds a copy of the network and takes its share of every batch. Three things must be right, so that the result is that of one GPU with the whole batch:
-#
-# - **batch norm** needs mean and variance of the *whole* batch: the devices average theirs in the middle of the forward pass, and the gradient flows back through that average;
-# - **the loss** is divided by the whole batch, not by the share;
-# - **the gradients** are added up *before* clipping: the length of a sum is not the sum of the lengths.
-#
-# `tests/test_distributed.py` makes two devices out of one processor and finds the same loss and the same update to 1e-5 (in a network without kinks: at the kinks of ReLU and max-pooling, rounding alone makes a larger difference). For several machines there is `notebooks/scripts/train_multi_worker.py`.
+# Now we have everything for a loop: batches, a loss, a schedule and an update rule. It is worth writing it once by hand, because nothing is hidden then. We use a small network with an eighth of the filters, and eight images of 96 pixels. There is no augmentation: for once, we *want* the network to learn its images by heart. This is a good first test of any training code. A loop that cannot even memorize eight images is broken, and you learn it within seconds.
 
 # %%
-gpus = tf.config.list_physical_devices("GPU")
-strategy = tf.distribute.MirroredStrategy() if len(gpus) > 1 else tf.distribute.get_strategy()
-print("devices that share each batch:", strategy.num_replicas_in_sync)
+toy = dataclasses.replace(
+    settings,
+    weights=None,
+    image_size=96,
+    train_sizes=(96,),
+    batch_size=4,
+    learning_rate=0.01,
+)
+eight = [example, *splits.train[:7]]
+batches = yolo.make_dataset(eight, anchors, toy, training=False)
+batches = batches.cache().repeat(30)  # two batches, thirty times
+toy_steps = 60
+toy_warmup = 3  # 5 % of the steps
+
+
+def small_network():
+    """A network with an eighth of the filters, each time with the same weights."""
+    shape = {"num_anchors": len(anchors), "num_classes": len(settings.classes)}
+    return yolo.build_yolov2(**shape, width=0.125, seed=1)
+
+
+def new_optimizer():
+    schedule = yolo.WarmUpCosineDecay(toy.learning_rate, toy_warmup, toy_steps)
+    return keras.optimizers.SGD(schedule, momentum=0.9, global_clipnorm=20.0)
+
 
 # %% [markdown]
-# ## Stage one: learn what things look like
-#
-# A detector must learn two things: what a bicycle looks like, and where bicycles are. The paper learns them one after the other. First, Darknet-19 is trained as a plain classifier on ImageNet's 1.28 million photos; then its head is exchanged and it learns to detect. We have no ImageNet here, but every true box is a labelled picture: cut out with up to as much again around it, flipped and recoloured. Part 3 shows a batch of these crops. A crop has about a fifteenth of the pixels of an image, so this stage is cheap.
-#
-# How much it gives, and how much every other part of the recipe, is what `notebooks/scripts/ablation.py` measures.
-#
-# The classifier *shares* its first 18 convolutions with the detector. Nothing needs to be copied: when the classifier has learned, so has the detector's backbone. In the profile `full` this stage is replaced by Darknet's own weights (`load_darknet_weights(model, path, head=False)`), or left out.
+# And this is the loop. A `GradientTape` records what is computed under it, and afterwards returns the gradient of the loss with respect to any variable. The optimizer does clipping, momentum and the step. The weight decay is part of the loss: `network.losses` are the regularizers of all kernels.
 
-# %% tags=["nbval-ignore-output", "live"]
-with strategy.scope():
-    options = dict(width=settings.width, passthrough=settings.passthrough, seed=settings.seed)
-    model = yolo.build_yolov2(None, num_anchors=len(anchors), **options)
-    if settings.pretrain_epochs:
-        accuracy = yolo.pretrain(model, splits.train, settings)
-        share = np.bincount(np.concatenate([a.labels[~a.difficult] for a in splits.train])).max() / len(yolo.box_sizes(splits.train))
-        print(f"\naccuracy on the training crops after {settings.pretrain_epochs} epochs: {accuracy[-1]:.0%} (guessing: {100 / len(yolo.CLASSES):.0f} %; always the most frequent class: {share:.0%})")
-
-# %% [markdown]
-# ## A quiet start
-#
-# A fresh head says "objectness one half" everywhere: hundreds of false alarms in each image. The first hundred steps would do little but push them down, with gradients so large that they shake loose what the first stage has learned. So we start the biases of the objectness at -4: "nothing here, two per cent" (the trick is Lin et al.'s, from RetinaNet; Darknet, which trains for days, does without).
-#
-# For the same reason `tiny` **freezes** the first five convolutions: they know edges, colours and textures from the first stage, their maps are the largest, and a step without their gradients takes a fifth less time. A batch norm that no longer changes is a factor and a summand for each channel. The factor goes into the kernel before it (part 6 shows how), and TensorFlow then runs convolution, bias and leaky ReLU as one operation: that saves about a quarter of the rest.
-#
-# **Place counts more** than in Darknet. The loss's terms for place and size are small beside those for class and objectness, and in a short training they are learned last: with Darknet's weight of 1, predicted and true centres inside the cells correlate by .6 on validation and test images, with more weight by .65 (single runs). `tiny` gives them the weight 4 (Darknet's name for this number is `coord_scale`), in training and validation alike. The loss that notebook 04 proves to be Darknet's has 1, and so has `full`.
 
 # %%
-quiet = yolo.build_yolov2(96, num_anchors=len(anchors), width=0.125, seed=1)
-yolo.quiet_start(quiet)
-for name, network in (("as built", yolo.build_yolov2(96, num_anchors=len(anchors), width=0.125, seed=1)), ("quiet", quiet)):
-    terms = yolo.yolo_loss(small_y, small_true, network(small_batch, training=False), anchors)
-    print(f"{name:<9} background term {float(terms.no_objectness):6.2f}, class term {float(terms.classes):6.2f}")
+def train_by_hand(network, batches):
+    """The training loop; returns the six loss terms of each step."""
+    optimizer = new_optimizer()
+    rows = []
+    for images, (y, true_boxes) in batches:
+        with tf.GradientTape() as tape:
+            raw = network(images, training=True)
+            anchor_warmup = optimizer.iterations < toy_warmup
+            terms = yolo.yolo_loss(y, true_boxes, raw, anchors, anchor_warmup)
+            loss = tf.add_n(terms) + tf.add_n(network.losses)
+        gradients = tape.gradient(loss, network.trainable_variables)
+        optimizer.apply(gradients, network.trainable_variables)
+        rows.append([float(term) for term in terms])
+    return np.array(rows)
+
+
+network = small_network()
+rows = train_by_hand(network, batches)
 
 # %% [markdown]
-# ## Stage two: learn where things are
-#
-# `train_detector` now runs epoch after epoch: all training batches through `TrainStep`, then loss and mAP on the validation images. To validate takes time too, so it happens every `validate_every` epochs and after the last. When that mAP is the best so far, the weights are written to `yolov2_weights.npz`; when it has not improved for `patience` epochs, training stops early. The table of all epochs is in `history.csv`, which any spreadsheet can plot while the run goes on. After each epoch the whole state of the run is saved too; we come back to this below.
-#
-# While it runs, we take a picture of the same four validation images after some of the epochs.
+# Next we measure the loss of the eight images once more, and the loss of eight images that the network has never been shown.
 
-# %% tags=["nbval-ignore-output", "live"]
-watched = splits.validation[:4]
+# %%
+known, _ = yolo.validate(network, eight, anchors, toy)
+unseen, _ = yolo.validate(network, splits.validation[:8], anchors, toy)
+figures.learned_by_heart(rows, known, unseen)
+
+# %% [markdown]
+# On the left, all five terms fall, so the loop works. (The zigzag comes from the two batches, which take turns.) They fall in a typical order. The background term goes first, because "there is nothing here" is right for almost every prediction and easy to learn. The class term takes longest, because it needs to know what the objects look like. (The sixth term, the anchor warm-up, only exists during the first three steps and is not drawn.)
+#
+# On the right, you see the price. The loss of the eight training images is small, and the loss of eight other images is large. The network has learned its images by heart and nothing about animals or cars. This is **overfitting** in its purest form: low training loss, high loss on everything else. The rest of this chapter is about the opposite, weights that work for images that were never trained on.
+
+# %% [markdown]
+# ## What do `compile` and `fit` do?
+#
+# Keras can run this loop for us. We tell it three things: which model, which loss, which optimizer. Our `yolo.Detector` is a `keras.Model` that holds the network and overrides one method, `compute_loss`. Stripped to its core, that method is what you have just written:
+#
+# ```python
+# def compute_loss(self, x, y, y_pred, ...):
+#     y_true, true_boxes = y
+#     anchor_warmup = self.optimizer.iterations < self.anchor_warmup_steps
+#     terms = yolo_loss(y_true, true_boxes, y_pred, self.anchors, anchor_warmup)
+#     return tf.add_n(terms) + tf.add_n(self.losses)
+# ```
+#
+# The full version also records each term as a metric, so that every term appears in the log. `yolo.compile_detector` makes such a detector and compiles it with the optimizer of this chapter. Then `fit` goes over the batches. To see that it really does the same, we let both take three steps from the same start and compare the weights.
+
+# %%
+by_hand, by_fit = small_network(), small_network()
+before = by_hand.get_weights()
+three_batches = batches.take(3)
+
+train_by_hand(by_hand, three_batches)
+detector = yolo.compile_detector(by_fit, anchors, toy, toy_steps)
+detector.fit(three_batches, shuffle=False, verbose=0)
+
+pairs = list(zip(by_hand.get_weights(), by_fit.get_weights(), strict=True))
+same = all(np.allclose(a, b, rtol=0.001, atol=0.001) for a, b in pairs)
+moved = max(
+    np.abs(a - b).max() for a, b in zip(by_hand.get_weights(), before, strict=True)
+)
+print("the weights have moved by more than 0.01:", bool(moved > 0.01))
+print("both ways end with the same weights:", same)
+
+# %% [markdown]
+# The weights agree. We compare after three steps only, for a reason that is worth knowing. The two ways add up numbers in a different order, so their results differ in the seventh digit. Each step makes such a difference larger, and after some dozens of steps the two networks have different weights, although both are equally good. The same happens between two machines. It does not mean that anything is wrong.
+#
+# If you come from the series, this table tells you where everything has gone:
+#
+# | in the series | here | what is different |
+# |---|---|---|
+# | `SimpleBatchGenerator` | `yolo.make_dataset`, a `tf.data.Dataset` | prepared in parallel, with augmentation and several image sizes |
+# | `custom_loss` | `Detector.compute_loss`, which calls `yolo.yolo_loss` | needs no global variables, reports each term |
+# | `CustomLearningRateScheduler` | `yolo.WarmUpCosineDecay` | is passed to the optimizer, so it acts |
+# | the optimizer | `yolo.momentum_sgd`: Keras' `SGD` with momentum and clipping | the paper's recipe, and safe from huge gradients |
+# | `ModelCheckpoint` on the training loss | `yolo.KeepBest` on the validation mAP | keeps what is best for new images |
+# | `EarlyStopping` on the training loss | `yolo.KeepBest` with `settings.patience` | stops when the validation mAP no longer improves |
+# | `model.compile`, `model.fit` | `detector.compile`, `detector.fit` | the same |
+
+# %% [markdown]
+# ## Where do the weights start?
+#
+# A random network has a lot to learn before it can detect anything: edges, colours, textures, legs, wheels. Most of that is the same for all detection tasks. So it is common to start with weights that someone has trained on other images, and to continue the training on one's own. This is called **transfer learning** or fine-tuning, and the series does it too: it loads the weights that YOLOv2's authors trained on the COCO data set.
+#
+# Chapter 3 has written down in `pretrained.json` which file to start from.
+
+# %%
+path = yolo.find_artifact(settings, "pretrained.json", "03_model", data)
+pretrained = yolo.read_json(path)
+weights = None
+if pretrained["weights"] and settings.weights:  # YOLO_WEIGHTS=none: random weights
+    weights = yolo.ROOT / pretrained["weights"]
+    if not weights.exists() or yolo.file_checksum(weights) != pretrained["sha256"]:
+        raise ValueError(f"{weights} has changed: run notebook 03_model again")
+settings = dataclasses.replace(settings, weights=weights)
+print("start from", yolo.short_path(weights) if weights else "random weights")
+
+# %% [markdown]
+# We load all layers but the last one. The last layer, the head, makes 5 + C numbers for each anchor. Our anchors and our classes are not those of the file, so its head would not fit, and ours stays random.
+
+# %%
+network = yolo.build_yolov2(
+    num_anchors=len(anchors),
+    num_classes=len(settings.classes),
+    width=settings.width,
+    seed=settings.seed,
+    dtype=yolo.training_policy(settings),
+)
+if weights:
+    yolo.load_darknet_weights(network, weights, head=False)
+
+# %% [markdown]
+# There is one danger in the first steps. A random head says "objectness one half" for each of its 13 x 13 x 4 = 676 predictions. Almost everywhere that is wrong, and it costs 0.5 x 0.5² for each prediction, about 84 in total. The gradient of this huge loss runs through all layers and would spoil what they have learned.
+#
+# The remedy is simple, and it comes from the detector [RetinaNet](https://arxiv.org/abs/1708.02002). We set the biases in the head so that it starts with an objectness of 0.02 everywhere: "probably no object here". The background term then starts near 0.1 instead of 84.
+
+# %%
+yolo.set_objectness_bias(network, objectness=0.02)
+
+# %% [markdown]
+# The JSON file beside the weights says which classes they were trained on. Every other class of ours is *new*: in all the images that shaped these weights, there was not one object of that class. (The COCO weights of the profile `full` come without such a file. All classes are listed as new then, although most of them were in COCO too.)
+
+# %%
+known_classes = []
+if weights and weights.with_suffix(".json").exists():
+    known_classes = yolo.read_json(weights.with_suffix(".json"))["classes"]
+seen_labels = [i for i, name in enumerate(settings.classes) if name in known_classes]
+new_labels = [i for i, name in enumerate(settings.classes) if name not in known_classes]
+print("seen before:", ", ".join(settings.classes[i] for i in seen_labels) or "none")
+print("new:        ", ", ".join(settings.classes[i] for i in new_labels) or "none")
+
+# %% [markdown]
+# With the weights that this repository carries, both cows of our running example belong to a new class, and the dog to one that was seen before. Towards the end of this chapter we will see how the two groups of classes compare.
+
+# %% [markdown]
+# ## The training run
+#
+# `yolo.train_detector` does what we did in small: it makes the data set, compiles the detector and calls `fit`. Everything else is done by callbacks, objects whose methods `fit` calls after each step or epoch:
+#
+# | callback | when | what it does |
+# |---|---|---|
+# | `StopOnBadLoss` | each step | ends the run if the loss is no longer finite, and names the images of the batch |
+# | `ValidateEachEpoch` | each epoch | computes the loss terms and the mAP of the validation images |
+# | `KeepBest` | each epoch | saves the detector if its validation mAP is the best so far, and stops the run after `settings.patience` epochs without improvement |
+# | your own callbacks | each epoch | whatever you like |
+# | `SaveState` | each epoch | saves all that is needed to continue an interrupted run |
+#
+# We add a callback of our own. It keeps the detections on four images after some of the epochs, so that we can watch the detector learn. The first image is the running example, which is a training image. The other three are validation images.
+
+
+# %%
+class Snapshots(keras.callbacks.Callback):
+    """Keep the detections on some images after chosen epochs."""
+
+    def __init__(self, images, epochs):
+        super().__init__()
+        self.images = images
+        self.epochs = epochs
+        self.found = {}  # epoch: list of Detections
+
+    def on_epoch_end(self, epoch, logs=None):
+        number = epoch + 1  # Keras counts from 0
+        if number in self.epochs:
+            self.found[number] = yolo.detect(
+                self.model.network,
+                self.images,
+                anchors,
+                image_size=settings.image_size,
+            )
+
+
+watched = [example, *splits.validation[5:16:5]]
 watched_images = [yolo.read_image(annotation.image_path) for annotation in watched]
-watched_epochs = sorted({1, 2, settings.epochs // 4, settings.epochs // 2, settings.epochs} - {0})
-snapshots = {}
+last = settings.epochs
+chosen = {max(1, last // 8), max(1, last // 3), last}  # with 16 epochs: 2, 5, 16
+snapshots = Snapshots(watched_images, chosen)
 
+# %% [markdown]
+# With the profile `tiny`, the next cell takes eight to ten minutes on two CPU cores. One line appears for each epoch. Look at `val_map`, the last number of each line: it is the validation mAP. (The output contains times and differs a little from machine to machine, so the tests do not compare it.)
 
-def take_snapshot(model, row):
-    """Keep the detections on the watched images after the chosen epochs."""
-    if row["epoch"] in watched_epochs:
-        snapshots[row["epoch"]] = yolo.detect(model, watched_images, anchors, image_size=settings.image_size)
-
-
-yolo.quiet_start(model, settings.frozen if settings.pretrain_epochs else 0)
+# %% tags=["nbval-ignore-output", "live"]
 history = yolo.train_detector(
-    model, splits.train, splits.validation, anchors, settings, folder=settings.artifacts, on_epoch=take_snapshot
+    network,
+    splits.train,
+    splits.validation,
+    anchors,
+    settings,
+    folder=settings.artifacts,
+    callbacks=[snapshots],
 )
 
 # %% [markdown]
-# ## What do the curves say?
+# ## How do you read the curves?
 #
-# Left, the loss of training and validation images. Training images are augmented and shown while the network still changes, validation images are neither; the two curves are comparable in trend, not in height. What to look for:
-#
-# - **both fall**: all is well, and while the validation curve still falls at the end, more epochs would help;
-# - **training falls, validation rises**: memorising; more augmentation or more images are needed;
-# - **neither falls**: look at the batch figure above, then at the learning rate.
-#
-# In `tiny`, the phases change at the dotted lines. At the first two, the images grow: the training loss jumps up for a moment, because larger images have more cells to be wrong in, and soon falls below. The validation images have had 480 pixels all the time; what an object looks like at about that size is learned only behind the second line, where the mAP jumps. At the third, training images become whole photos of that size.
-#
-# Right, the number that counts. It often still climbs while the loss looks flat: the loss adds up how sure and how exact every prediction is, the mAP asks only for the order of the scores and for an IoU of .5.
+# `train_detector` returns the history of the run: one value per epoch for the loss, each of its terms, the same for the validation images, and the validation mAP.
 
 # %%
-validated = [row for row in history if row["validation_map"] is not None]
-epochs = [row["epoch"] for row in validated]
-figure, (left, right) = plt.subplots(1, 2, figsize=(11, 3.4))
-left.plot([row["epoch"] for row in history], [row["loss"] for row in history], "o-", ms=3, color="#30638e", label="training")
-left.plot(epochs, [row["validation_loss"] for row in validated], "o-", ms=3, color="#d1495b", label="validation")
-left.set(xlabel="epoch", ylabel="loss per image", title="The loss falls", ylim=(0, 1.25 * max(row["validation_loss"] for row in validated)))
-left.legend(frameon=False)
-scores = [row["validation_map"] for row in validated]
-best = int(np.argmax(scores))
-right.plot(epochs, scores, "o-", ms=3, color="#d1495b")
-right.plot(epochs[best], scores[best], "o", ms=11, mfc="none", mec="black")
-right.text(0.97, 0.06, f"kept: epoch {epochs[best]}, mAP {scores[best]:.2f}", transform=right.transAxes, ha="right")
-right.set(xlabel="epoch", ylabel="mAP@.5", title="The validation mAP climbs, and chooses", ylim=(0, max(0.1, 1.15 * max(scores))))
-for axis in (left, right):
-    for phase in settings.phases[:-1]:
-        axis.axvline(round(phase.until * settings.epochs) + 0.5, color="#888888", lw=1, ls=":")
-    axis.spines[["top", "right"]].set_visible(False)
-plt.show()
-
-# %%
-print("the training loss fell:        ", history[-1]["loss"] <= history[0]["loss"])
-print("every loss is finite:          ", all(np.isfinite(row["loss"]) for row in history) and all(np.isfinite(row["validation_loss"]) for row in validated))
-size = (settings.artifacts / "yolov2_weights.npz").stat().st_size
-print("the weights take at most 7 MB: ", size <= 7e6 or settings.profile == "full")
+figures.loss_and_map(history)
 
 # %% [markdown]
-# The same four images over the epochs. At first nothing reaches the threshold of .25. After a quarter of the run there are the first boxes, some of them twice on one object, some of the wrong class or on no object at all. Then the doubles disappear, classes are corrected, and the boxes fit better; not everywhere, as the last row shows.
+# The loss axis on the left is logarithmic, because the first epochs are far above the others. Do not compare the heights of the two curves too closely. The training loss is measured on augmented images of many sizes, while the weights are still changing. The validation loss is measured at the end of the epoch, on plain images of 416 pixels, which are usually easier. Their *trends* tell you what to do:
+#
+# - **Both fall.** The network learns. If both still fall at the end, more epochs would help.
+# - **The training loss falls, but the validation loss stops falling or rises.** The network overfits: it improves only on images that it knows. More images or stronger augmentation help, more epochs do not.
+# - **Neither falls.** Something is broken. Look at the batch figure above first, then at the learning rate.
+#
+# On the right is the number that decides. The circle marks the epoch whose weights were kept. The mAP often still rises while the loss looks flat, because they ask different questions. The loss adds up how sure and how exact every single prediction is. The mAP only looks at the order of the confidence scores, and at whether the boxes overlap their objects by at least 0.5.
+#
+# The total loss mixes several questions. Its terms show which of them is still open. Besides the five terms you know there is the weight decay. (The anchor warm-up is left out, because it ends within the first epoch.)
+
+# %%
+figures.loss_terms(history)
+
+# %% [markdown]
+# - **Background** starts low, because we set the head to "probably no object". It then *rises*, because the detector now says "object", and sometimes says it where there is none. (In the toy run above, the head started at one half, so there the term fell first.)
+# - **Objectness** of objects starts high for the same reason. It falls in the first epochs. After that it hardly moves, because its target keeps rising: the target is the IoU of the predicted box, and the boxes improve.
+# - **Location and size.** The size rises at first. The anchor warm-up, which held all boxes near their anchors, has ended by then, and the learning rate is at its highest. Then the size falls for the rest of the run. The location falls slowly: the exact middle of a box within its cell takes time. For the size, the validation curve may even lie below the training curve, because plain images are easier than augmented ones.
+# - **Classes** is the largest term from beginning to end, and the one that takes longest. A random guess among C classes costs $\ln C$ for each object, and an image has three objects on average.
+# - **Weight decay** hardly changes. It is the same for training and validation, because it depends on the weights alone.
+#
+# So where does this run overfit? Look for a panel in which the training curve falls on while the validation curve has stopped. The title names the term with the widest gap between the two at the end, as a first place to look. These are usually terms that measure how *sure* the network is: it becomes ever more certain about images that it knows, and that certainty does not fully carry over to new ones. The gap is small here compared with the toy run above, because sixteen epochs of augmented images are too few to learn four hundred images by heart. With many more epochs it would widen.
+#
+# So overfitting does not start everywhere at once. It begins in one term while others still improve, and the validation mAP can rise all the same. That is why we let the mAP choose the epoch, and not the validation loss.
+
+# %% [markdown]
+# ## What does the detector see while it learns?
+#
+# Numbers hide what a detector gets wrong. The next figure has one image per row. On the left is the ground truth. To the right are the detections with a confidence score of at least 0.25 after some of the epochs. A detection is green if it finds an object: the class is right, the IoU with the object is at least 0.5, and no better detection has found the same object before. All others are false positives and red.
 
 # %% tags=["nbval-ignore-output"]
-figure, axes = plt.subplots(len(snapshots), len(watched), figsize=(11, 2.2 * len(snapshots)), squeeze=False)
-for row, (epoch, found) in zip(axes, snapshots.items()):
-    for axis, image, detections in zip(row, watched_images, found):
-        axis.imshow(yolo.draw_boxes(image, *detections[:1], detections.labels, detections.scores))
-        axis.set(xticks=[], yticks=[])
-    row[0].set_ylabel(f"epoch {epoch}", fontsize=11)
-figure.subplots_adjust(left=0.03, right=1, bottom=0, top=1, wspace=0.03, hspace=0.05)
-plt.show()
+title = "Epoch by epoch, more objects are found"
+figures.snapshots(watched, snapshots.found, settings.classes, title)
 
 # %% [markdown]
-# ## What does each part give?
+# Early on there is little to see: the head is new and not sure of anything yet. After a third of the run the large objects are found, but some boxes are loose or have a wrong class. At the end most boxes are green and their scores are higher. Small and half-hidden objects are the last to come, and some are still missed. In the stored run, the bus behind the motorbike is even found early and lost again: the score of a single box can go down while the detector improves as a whole.
 #
-# The recipe has many parts. [ablation.py](scripts/ablation.py) takes them out one at a time and trains again, on the same budget of pixels and from the same seeds: the paper's table of improvements, read backwards. A whole training takes minutes, so these are short ones of 10 epochs, each from three seeds. A dot is one training, a bar the mean of the three. Grey means *undecided*: the difference from the full recipe is no larger than the spread of the seeds.
+# The top row is an image that the network was trained on, so it flatters. Judge by the other three.
+
+# %% [markdown]
+# ## What are the pre-trained weights worth?
+#
+# We can already ask one question about our own run: does it matter whether a class was in the images that the weights come from? The network now has the weights of its best epoch. We compute the average precision of each class on the validation images, and average it over the two groups. (These numbers differ a little from machine to machine too.)
+
+# %% tags=["nbval-ignore-output"]
+_, evaluation = yolo.validate(network, splits.validation, anchors, settings)
+print(f"all classes: mAP {evaluation.mean_average_precision:.2f}")
+for name, group in (("seen before", seen_labels), ("new", new_labels)):
+    values = evaluation.average_precision[group]
+    values = values[~np.isnan(values)]  # NaN: no such object in these images
+    if len(values):
+        print(f"{name}: mAP {values.mean():.2f} over {len(values)} classes")
+
+# %% [markdown]
+# In the stored run, the new classes reach 0.55 and the seen ones 0.51. On the test images of chapter 6 it is the other way round, 0.41 against 0.57. So the detector does learn classes that the weights have never seen, but which group is ahead cannot be said from a hundred images. The groups are small, and some classes are simply easier than others.
+#
+# Our run cannot say what the start contributes. For that, the same recipe has to run again from random weights, with the same images and as many epochs. The script [compare_starts.py](scripts/compare_starts.py) does that. It can also freeze the backbone, train five times as long, and repeat each run with other seeds. Here is what it has measured so far.
 
 # %%
-from IPython.display import Image
-
-Image(filename=yolo.ROOT / "data/reference/ablation.png")
-
-# %% [markdown]
-# - **Batch norm, the first stage and the loss** weigh most. Without batch norm the loss stops being a number within the first steps, at this learning rate and in bfloat16. Without the first stage, 67 % of the mAP are gone, although its runs got two more epochs of detection for the pixels that the crops would have cost: ten epochs are too few to learn from nothing what things look like. With the series' loss (its four mistakes, no weight for small boxes, no warm-up), it is 43 %. The validation images say the same of all three.
-# - **Augmentation** costs .05 here on test and .03 on validation images, both undecided. Ten epochs are too short to memorise 400 images, and pictures that change make the task harder; whole trainings without it were not compared.
-# - **All else is undecided**, too, on the test images. That does not say that it is useless. It says that 100 images and three short runs cannot tell. And what helps a long training may cost in a short one: the weight of place and size, for example, costs .04 on the validation images here, while in whole trainings of an earlier recipe the mean of validation and test mAP was .66 with it (two runs) and .64 without (one; all three with five anchors, not stored).
-#
-# By chance alone, one comparison in twenty would look decided.
+comparison = yolo.REFERENCE / "comparison.json"
+rows = yolo.read_json(comparison)["rows"] if comparison.exists() else []
+for row in rows:
+    print(f"{row['name']}, seed {row['seed']}:")
+    print(f"  best validation mAP {row['val_map']:.2f}, test mAP {row['map_all']:.2f}")
+    print(f"  seen classes {row['map_seen']:.2f}, new classes {row['map_new']:.2f}")
+if len({row["name"] for row in rows}) > 1:
+    figures.comparison_bars(rows, "The start decides how far a training gets")
 
 # %% [markdown]
-# ## What if the run is killed?
+# Compare the validation mAP with that of our own run above. Both runs saw the same images equally often, but the one from random weights had to spend its epochs on edges and textures, which the carried weights already know.
 #
-# A free GPU disconnects, a laptop goes to sleep, somebody trips over the cable. After every epoch, `train_detector` writes one file, `training_state.npz`: weights, velocities, history. It is written beside its place and then renamed, so at any moment there is either the old or the new state, never half of one. Started again with the same data and settings, training goes on after the last finished epoch. Order, augmentation, image sides and schedule need no state at all: they follow from (seed, epoch).
+# New classes gain as well. Weights that have never seen a bus make buses much easier to learn. What carries over is not the classes but what lies below them: edges, surfaces, wheels, the difference between an object and its background.
 #
-# So an interrupted run must end with *exactly* the weights of one that was not. Let us see: a toy training, once in one go, and once broken off after its first epoch.
+# These are single runs with one seed each. Read the large difference between them as real, and do not read anything into a few hundredths.
+#
+# One caution: the images of the pre-training and ours come from the same renderer, so the step from one to the other is smaller than that from COCO to Pascal VOC. With photographs, expect less.
+
+# %% [markdown]
+# ## What is lost when the run is killed?
+#
+# A laptop runs out of battery, a free GPU disconnects. At most the epoch in progress is lost. After each epoch, `SaveState` writes one file, `training_state.npz`, with the weights, the velocities of the optimizer and the history. The file is written beside its place and then renamed. So at any moment there is a complete state on disk, the old one or the new one.
+#
+# To continue, run the notebook again, or only the training cell if its kernel is still alive. Nothing else needs to be saved: the order of the images, their augmentation and size, and the learning rate all follow from the seed and the epoch. A run that was interrupted therefore ends with the same weights as one that was not. Let us try it, with a toy training that is broken off in the middle of its second epoch.
+
 
 # %%
-class Unplugged(Exception):
-    """Somebody trips over the cable."""
+class Unplug(keras.callbacks.Callback):
+    """Break the training off in its fifth step."""
+
+    def on_train_batch_end(self, batch, logs=None):
+        if self.model.optimizer.iterations == 5:
+            raise KeyboardInterrupt
 
 
-def unplug(model, row):
-    raise Unplugged
+short = dataclasses.replace(toy, epochs=3, learning_rate=0.001)
 
 
-def toy_training(folder, **options):
-    """Train a very small network for three epochs on the first images; returns its weights."""
-    toy = dataclasses.replace(settings, phases=(yolo.Phase(1, (64, 96), (0.4, 1.6)),), image_size=96, batch_size=4, epochs=3, pretrain_epochs=0, validate_every=1)
-    model = yolo.build_yolov2(None, num_anchors=len(anchors), width=0.125, seed=2)
-    yolo.train_detector(model, splits.train[:12], splits.validation[:4], anchors, toy, folder=folder, **options)
-    return [variable.numpy() for variable in model.variables]
+def toy_training(folder, callbacks=()):
+    """Three epochs of three steps each; returns the final weights and the history."""
+    network = small_network()
+    train, validation = splits.train[:12], splits.validation[:4]
+    options = {"folder": folder, "callbacks": callbacks}
+    history = yolo.train_detector(network, train, validation, anchors, short, **options)
+    return network.get_weights(), history
 
 
 # %% tags=["nbval-ignore-output"]
-with tempfile.TemporaryDirectory() as one, tempfile.TemporaryDirectory() as two:
-    straight = toy_training(one)
+tf.get_logger().setLevel("ERROR")  # no advice about building many networks
+with tempfile.TemporaryDirectory() as one, tempfile.TemporaryDirectory() as other:
+    straight_weights, straight_history = toy_training(one)
     try:
-        toy_training(two, on_epoch=unplug)
-    except Unplugged:
-        print("... unplugged; started again:")
-    resumed = toy_training(two)
+        toy_training(other, callbacks=[Unplug()])
+    except KeyboardInterrupt:
+        print("--- unplugged in epoch 2; now the same call again ---")
+    resumed_weights, resumed_history = toy_training(other)
 
 # %%
-print("the same weights, bit for bit:", all(np.array_equal(a, b) for a, b in zip(straight, resumed)))
+pairs = zip(straight_weights, resumed_weights, strict=True)
+print("same weights:", all(np.allclose(a, b, atol=1e-5) for a, b in pairs))
+losses = straight_history["loss"], resumed_history["loss"]
+print("same losses in all three epochs:", np.allclose(*losses, atol=1e-5))
 
 # %% [markdown]
-# In Colab, let the artifacts lie on Google Drive. Put this at the end of the set-up's first cell: `from google.colab import drive; drive.mount("/content/drive"); os.environ["YOLO_ARTIFACTS"] = "/content/drive/MyDrive/yolov2"`.
+# The log goes on with epoch 2, not with epoch 1, and the final weights are the same. If data or settings have changed since the interruption, `train_detector` says so and does not continue.
 #
+# In Colab, the local disk is lost together with the machine. Put the artifacts on Google Drive: run `from google.colab import drive; drive.mount("/content/drive")` and set `os.environ["YOLO_ARTIFACTS"] = "/content/drive/MyDrive/yolov2"` before the settings are loaded.
+
+# %% [markdown]
+# ## What only makes it faster?
+#
+# Nothing in this section is meant to change how good the detector becomes. You can skip it until your training takes hours.
+#
+# - **One GPU** is used without any change. With the profile `full`, `training_policy` also chooses **half precision** on it: the hidden layers compute with 16 bits, which halves the memory. Small gradients would vanish with so few bits, so Keras multiplies the loss by a large factor and divides the gradients by it again. If they overflow, Keras skips that step entirely and lowers the factor.
+# - **Several GPUs** share each batch if the network is built under a strategy: `with tf.distribute.MirroredStrategy().scope(): network = yolo.build_yolov2(...)`. Each GPU computes the gradient of its part, and the gradients are added up. Batch normalization then uses the statistics of the whole batch, not those of a part. For several machines there is [train_multi_worker.py](scripts/train_multi_worker.py).
+# - **oneDNN** is a library that makes TensorFlow faster on most processors. It adds numbers in an order that depends on the machine, so the last digits of a result no longer repeat. The notebooks switch it off to keep their outputs comparable; `make run` and the scripts switch it on. To use it here, set the environment variable `TF_ENABLE_ONEDNN_OPTS=1` before you start Jupyter.
+
+# %% [markdown]
 # ## Hand over
 #
-# Part 6 needs the weights (written by `train_detector` already) and the history.
+# `train_detector` has written the detector of the best epoch: `yolov2.weights` in Darknet's format, and `yolov2.json` with its anchors, classes and image size. Chapter 6 loads the two files. We add the history.
 
 # %%
-yolo.write_artifact(settings.artifacts / "history.json", {"history": history}, {"data": data, "profile": settings.profile})
-print("written:", ", ".join(sorted(p.name for p in Path(settings.artifacts).glob("*") if p.name in ("history.json", "yolov2_weights.npz"))))
+content = {"history": history, "data": data, "profile": settings.profile}
+yolo.write_json(settings.artifacts / "history.json", content)
+for name in ("yolov2.weights", "yolov2.json", "history.json"):
+    exists = (settings.artifacts / name).exists()
+    print(f"{name:<15}", "written" if exists else "missing")
 
 # %% [markdown]
 # ## Key points
 #
-# - Look at the exact training batch with its boxes before training.
-# - The validation images choose. The training images cannot, and the test images should not.
-# - Burn-in, clipping and the right loss are what keeps the loss a number.
-# - The backbone first learns to classify, then the whole network learns to detect.
-# - What is random follows from (seed, epoch, place): repeatable, and safe against interruption.
+# - Training images change the weights, validation images choose among them, and test images measure the result.
+# - Before you train, look at a batch with the boxes decoded from its targets.
+# - Augmentation and multi-scale training show every image in ever new versions, so that memorizing does not pay.
+# - An update is: gradient with weight decay, clipping, momentum, step. The learning rate warms up first and then decays to zero.
+# - `compile` and `fit` run the same loop that you can write by hand in ten lines.
+# - Pre-trained weights save most of the work. They help even for classes that they have never seen.
+# - Overfitting means that the training loss falls on while the validation loss does not. Look at the terms one by one, and let the validation mAP choose the epoch.
+# - A killed run loses at most one epoch, because its state is saved after each. On the same machine it ends with the same weights, because everything random follows from the seed and the epoch.
 #
-# ## Exercises
-#
-# 1. Set `pretrain_epochs=0` with `dataclasses.replace` and train again. How much mAP does the first stage give, and how much time does it take?
-# 2. Train with less augmentation (`dataclasses.replace(settings, jitter=0)`, and phases with `zoom=(1, 1)`). Which of the two curves tells you first that something is wrong?
-# 3. Double the peak learning rate until training breaks. What do you see first: the loss, or the mAP?
-# 4. Why is weight decay not applied to batch norm's gamma? What would it do to a layer that is followed by another batch norm?
-#
-# <details><summary>Solutions</summary>
-#
-# 1. Compare the two curves of validation mAP at the same number of minutes, not of epochs: the first stage takes about an eighth of the time. (Freeze nothing then: random filters should learn.) The fewer the images, the more it should help.
-# 2. Validation loss turns upwards while training loss falls faster than before: memorising.
-# 3. The loss jumps and, thanks to clipping, comes back; the mAP stays near zero for longer. Without clipping the loss may become NaN.
-# 4. Scaling a kernel before batch norm changes nothing in the output, so decay there acts as a learning-rate control; gamma is the real scale of a channel, and pulling it to zero would switch the channel off.
-#
-# </details>
-#
-# **Next:** [6 Inference](06_inference.ipynb) turns raw outputs into boxes, and boxes into one honest number.
+# **Next:** [6 Inference](06_inference.ipynb) turns the raw output of this detector into detections, and measures how good they are.

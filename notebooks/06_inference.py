@@ -17,639 +17,944 @@
 # ---
 
 # %% [markdown]
-# # 6 Inference: from raw outputs to boxes, and to one honest number
+# # 6 Inference: from raw output to boxes, and to one number
 #
 # [![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)](https://colab.research.google.com/github/yolov2-from-scratch/yolov2-from-scratch/blob/main/notebooks/06_inference.ipynb)
 #
-# **Goal.** Turn the trained network's raw outputs into boxes on a photo, and measure how good they are, on images that were not trained on and that chose no epoch and no threshold.
-#
-# *The series* is Yumi's blog series on YOLOv2, which these notebooks follow; *the paper* is [YOLO9000](https://arxiv.org/abs/1612.08242); *Darknet* is its authors' [program](https://github.com/pjreddie/darknet).
+# In this chapter you turn the raw output of the trained network into boxes on a photo, and you measure how good these
+# boxes are on images that the network has never seen.
 #
 # **You will learn**
-# - how 15 x 15 x 4 predictions become boxes in the photo's own pixels;
-# - what the score threshold and non-maximum suppression do, step by step, in pictures;
-# - precision, recall, average precision and mAP, written in plain loops and checked;
-# - what kinds of mistakes a detector makes, and what each kind costs;
-# - what a larger input side buys, in mAP and in milliseconds, and how the same answer comes sooner;
-# - how to run the detector on your own photos and videos.
 #
-# *Read 25 min, run about 1 min on two CPU cores, exercises 30 min.*
+# - how 676 predictions for one image become a few labelled boxes,
+# - what the confidence score means, and what a threshold does,
+# - how duplicates are suppressed, and which objects that costs,
+# - how average precision is computed, first by hand on six detections,
+# - which mistakes a detector makes, and what each kind of mistake costs,
+# - how to choose a threshold without fooling yourself.
 #
-# | part | 1 anchors | 2 encoding | 3 model | 4 loss | 5 training | **6 inference** |
-# |---|---|---|---|---|---|---|
-# | makes | `anchors.json` | batches | the network | the loss | `yolov2_weights.npz` | **detections, mAP** |
+# **Time:** reading 63 min (the second half, from "What kinds of mistakes", may wait), running 1 min on two CPU cores.
+#
+# Three names appear throughout. *The paper* is [YOLO9000](https://arxiv.org/abs/1612.08242), which introduced YOLOv2.
+# *Darknet* is the [program](https://github.com/pjreddie/darknet) of its authors. *The series* is [Yumi's set of blog
+# posts](https://fairyonice.github.io/) that the chapters follow. Other terms are explained where they first appear, and
+# collected in [the glossary](glossary.md).
 
-# %% [markdown]
-# ## Set-up
-
-# %%
-import os
+# %% cellView="form" tags=["set-up"]
+# @title Set-up: find yolo_helpers.py, or fetch the repository
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
-# In Colab only this file was opened: fetch the rest of the repository.
-if "google.colab" in sys.modules and not Path("../yolo_helpers.py").exists():
-    address = "https://github.com/yolov2-from-scratch/yolov2-from-scratch.git"
-    subprocess.run(["git", "clone", "--quiet", "--depth", "1", address, "/content/yolov2"], check=True)
-    os.chdir("/content/yolov2/notebooks")
-sys.path.insert(0, str(next(folder for folder in (Path.cwd(), *Path.cwd().parents) if (folder / "yolo_helpers.py").exists())))
+ADDRESS = "https://github.com/yolov2-from-scratch/yolov2-from-scratch"
+VERSION = "main"
+
+
+class SetUpError(Exception):
+    def _render_traceback_(self):  # Jupyter shows this line instead of a traceback
+        return [str(self)]
+
+
+name = f"{ADDRESS.split('/')[-1]}-{VERSION}-{Path.home().name}"
+fetched = Path(tempfile.gettempdir(), name)
+folders = [Path.cwd(), *Path.cwd().parents, fetched]
+found = [folder for folder in folders if (folder / "yolo_helpers.py").exists()]
+if not found:
+    clone = ["git", "clone", "--quiet", "--depth=1", f"--branch={VERSION}", ADDRESS]
+    try:
+        subprocess.run([*clone, fetched], check=True, capture_output=True, text=True)
+    except (OSError, subprocess.CalledProcessError) as error:
+        reason = getattr(error, "stderr", None) or str(error)
+        message = f"{ADDRESS} cannot be fetched: {reason.splitlines()[0]}"
+        raise SetUpError(message) from None
+root = found[0] if found else fetched
+sys.path[:0] = [str(root), str(root / "notebooks")]
 
 # %%
-import time
+import yolo_helpers as yolo  # isort: skip (before TensorFlow, for its settings)
+
+from dataclasses import replace
 
 import cv2
+import figures
 import matplotlib.pyplot as plt
 import numpy as np
-from matplotlib_inline.backend_inline import set_matplotlib_formats
 
-import yolo_helpers as yolo
-
-set_matplotlib_formats("jpeg", pil_kwargs={"quality": 80})
+figures.setup(quality=60, dpi=80)  # small, because there are many figures
 settings = yolo.load_settings()
 
-# %% tags=["nbval-ignore-output"]
-print(settings.table())
+# %% [markdown]
+# Here is the pipeline of the whole book for the last time. This chapter is about the end of its upper row, where the
+# raw output becomes boxes and duplicates are suppressed.
+
+# %%
+figures.pipeline(highlight=6)
 
 # %% [markdown]
-# Weights and anchors come from parts 5 and 1 if you have run them, else from the copies that the repository carries. The **test** images were never used for training, and no epoch or threshold was chosen by them. (Between settings of part 5 that the validation images could not tell apart, and for the sides of the images, we looked at both.)
+# These are the arrays in play. C is the number of classes, 20 for Pascal VOC.
+#
+# | name | shape | what it holds |
+# |---|---|---|
+# | `photo` | (height, width, 3) | a photo of any size, values from 0 to 255 |
+# | `raw` | (13, 13, 4, 5 + C) | the raw output for one photo: 13 x 13 cells, 4 anchors |
+# | `decoded.boxes` | (1, 13, 13, 4, 4) | xmin, ymin, xmax, ymax as fractions of the image |
+# | `decoded.objectness` | (1, 13, 13, 4) | from 0 to 1 |
+# | `decoded.class_probabilities` | (1, 13, 13, 4, C) | from 0 to 1, their sum over the classes is 1 |
+# | `found.boxes` | (n, 4) | detections of one photo, in the photo's own pixels |
+# | `found.scores` | (n,) | their confidence scores, highest first |
+# | `found.labels` | (n,) | their class numbers |
+
+# %% [markdown]
+# ## Which detector, and which images?
+#
+# Chapter 5 saved the trained weights together with the anchors and the class names. We load them from there, or from
+# the copy that the repository carries if you have not run chapter 5.
 
 # %%
 splits = yolo.load_splits(settings.voc_dir)
 data = yolo.fingerprint(splits.train)
-anchors = np.array(yolo.read_artifact(yolo.find_artifact(settings, "anchors.json", "01_anchor_clustering", data))["anchors"])
-model = yolo.build_yolov2(None, num_anchors=len(anchors), width=settings.width, passthrough=settings.passthrough)
-weights_made_from = yolo.load_weights(model, yolo.find_artifact(settings, "yolov2_weights.npz", "05_training", data))
-test = splits.test
-print(f"{len(test)} test images ({splits.test_name}) with {sum(len(a.labels) for a in test)} objects")
+path = yolo.find_artifact(settings, "yolov2.json", "05_training", data)
+network, anchors, classes, image_size = yolo.load_detector(path)
+print(f"classes: {len(classes)}, anchors: {len(anchors)}, image size: {image_size}")
 
 # %% [markdown]
-# ## From raw outputs to boxes
-#
-# For each cell (column i, row j) and anchor, the network answers with 25 numbers. The first four say where:
-#
-# $$x = \frac{i + \sigma(t_x)}{G}, \qquad y = \frac{j + \sigma(t_y)}{G}, \qquad w = p_w e^{t_w}, \qquad h = p_h e^{t_h}.$$
-#
-# The sigmoid keeps the centre inside its own cell; the exponential makes a raw zero mean "exactly the anchor". The fifth number is the **objectness**, sigmoid again: how sure is the network that there is an object, and that the box fits it? The last 20 become class probabilities by a softmax. The **score** of a box is objectness times the probability of its best class.
-#
-# Here is the plainest code for one image. The series calls this part `OutputRescaler`.
+# We will look at two images. The first is our running example, which the network saw many times in training. A good
+# result on it shows that the code works, and nothing more. The second one is a *test image*: it was not used for
+# training and not used for choosing an epoch. Only such images say how well the network will do on photos of your own.
 
 # %%
-def sigmoid(x):
-    """1 / (1 + e^-x)."""
-    return 1 / (1 + np.exp(-x))
-
-
-def softmax(x):
-    """Probabilities along the last axis; the largest value is taken out first, which changes nothing but avoids overflow."""
-    e = np.exp(x - x.max())
-    return e / e.sum()
-
-
-def decode_plain(raw, anchors):
-    """Raw outputs (G, G, A, 5 + C) of one image as boxes in fractions, objectness and class probabilities."""
-    rows, columns, count, entries = raw.shape
-    boxes = np.zeros((rows, columns, count, 4))
-    objectness = np.zeros((rows, columns, count))
-    probabilities = np.zeros((rows, columns, count, entries - 5))
-    for j in range(rows):
-        for i in range(columns):
-            for a in range(count):
-                tx, ty, tw, th, to = raw[j, i, a, :5].astype(float)
-                x, y = (i + sigmoid(tx)) / columns, (j + sigmoid(ty)) / rows
-                w, h = anchors[a][0] * np.exp(tw), anchors[a][1] * np.exp(th)
-                boxes[j, i, a] = x - w / 2, y - h / 2, x + w / 2, y + h / 2
-                objectness[j, i, a] = sigmoid(to)
-                probabilities[j, i, a] = softmax(raw[j, i, a, 5:].astype(float))
-    return boxes, objectness, probabilities
-
+example = figures.pick(splits.train, "2026_000123")
+unseen = figures.pick(splits.test, "2026_000827")
+titles = ("Training image: seen many times", "Test image: never seen")
+figures.ground_truth([example, unseen], classes, titles)
 
 # %% [markdown]
-# > **Where the series goes wrong.** Its softmax is clipped by a *global minimum*: `x / min(x) * t`. That changes the temperature of the softmax with every image, and so every score.
+# The boxes in this figure are the ground truth. Keep them in mind, because the detections below have to match them.
 #
-# The version that runs does the same for a whole batch at once. They must agree on what the network really says about a photo:
+# ## How does one prediction become a box?
+#
+# The network sees the photo stretched to a square. It answers with one prediction for each of the 13 x 13 cells and
+# each of the 4 anchors, which makes 676 predictions of $5 + C$ numbers.
 
 # %%
-def network_input(image, side):
-    """One photo as the network's input: stretched to side x side, values from 0 to 1."""
-    return cv2.resize(image, (side, side)).astype(np.float32)[None] / 255
-
-
-example = max(test[:40], key=lambda annotation: len(annotation.labels))  # a busy one
 photo = yolo.read_image(example.image_path)
-raw = model.predict_on_batch(network_input(photo, settings.image_size))
-boxes, objectness, probabilities = decode_plain(raw[0], anchors)
-decoded = yolo.decode_predictions(raw, anchors)
-for plain, fast in zip((boxes, objectness, probabilities), decoded):
-    assert np.allclose(plain, fast.numpy()[0], atol=1e-4)
-print("raw output", raw.shape, "->", boxes.shape[0] * boxes.shape[1] * boxes.shape[2], "boxes; the plain and the running version agree")
+
+
+def raw_output(photo):
+    """The network's raw output (G, G, A, 5 + C) for one photo."""
+    square = cv2.resize(photo, (image_size, image_size))
+    batch = square[None].astype(np.float32) / 255
+    return network.predict_on_batch(batch)[0]
+
+
+raw = raw_output(photo)
+print(raw.shape, "are", np.prod(raw.shape[:3]), "predictions")
 
 # %% [markdown]
-# ## How many of them do we believe?
+# Let us decode a single prediction by hand, the one with the highest objectness. Chapter 2 derived the formulas. For
+# the cell in column $i$ and row $j$ of a grid with $G$ cells along each side, and for an anchor of $p_w$ x $p_h$ grid
+# units, they are
 #
-# Most of these boxes say "nothing here" with a score near zero. A **score threshold** separates them. Low thresholds let false alarms in, high ones lose objects; for pictures .25 is usual, and for measuring .005, because average precision wants the whole ranking (below).
+# $$x = \frac{i + \sigma(t_x)}{G}, \qquad y = \frac{j + \sigma(t_y)}{G}, \qquad w = \frac{p_w\, e^{t_w}}{G}, \qquad h = \frac{p_h\, e^{t_h}}{G}.$$
+#
+# The sigmoid $\sigma$ keeps the centre inside its own cell. The exponential is 1 when the raw value is 0, so a raw
+# value of 0 means "exactly as large as the anchor".
 
 # %%
-scores = objectness * probabilities.max(axis=-1)
+place = np.unravel_index(raw[..., 4].argmax(), raw.shape[:3])
+row, column, anchor = (int(index) for index in place)
+tx, ty, tw, th = raw[place][:4]
+grid_size = len(raw)
+
+x = (column + yolo.sigmoid(tx)) / grid_size
+y = (row + yolo.sigmoid(ty)) / grid_size
+anchor_size = anchors[anchor] / grid_size
+width, height = anchor_size * np.exp([tw, th])
+box = np.array([x - width / 2, y - height / 2, x + width / 2, y + height / 2])
+print(f"row {row}, column {column}, anchor {anchor}")
+print("raw values:", raw[place][:4].round(2))
+print("box as fractions of the image:", box.round(2))
+
+# %%
+figures.decoded_prediction(photo, (row, column), anchor_size, box, grid_size)
+
+# %% [markdown]
+# The red cell made this prediction, and the centre of the box lies inside it. The dashed anchor has been scaled in
+# width and in height by the two exponentials, and the result is the orange box.
+#
+# `decode_predictions` does the same for all predictions at once. It takes a batch of images, so we add an axis for a
+# batch of one. The box that we computed by hand must be among its results:
+
+# %%
+decoded = yolo.decode_predictions(raw[None], anchors)
+print("boxes:", decoded.boxes.shape)
+print("agrees with ours:", np.allclose(decoded.boxes[0][place], box, atol=1e-4))
+
+# %% [markdown]
+# ## How sure is the detector?
+#
+# We have 676 boxes now, and there are only a few objects in the image. So we need to know which boxes to believe. The
+# network tells us in two parts:
+#
+# - The **objectness** is the fifth raw value after a sigmoid. It estimates whether there is an object in this box, and
+#   how well the box fits, whatever the class may be.
+# - The **class probabilities** come from the other values after a softmax. They say which class it is *if* there is an
+#   object.
+#
+# Their product is the **confidence score**: objectness times the probability of the most probable class.
+
+# %%
+objectness = decoded.objectness[0]
+probabilities = decoded.class_probabilities[0]
 labels = probabilities.argmax(axis=-1)
-height, width = photo.shape[:2]
-figure, axes = plt.subplots(1, 3, figsize=(13, 3.4))
-for axis, threshold in zip(axes, (0.02, 0.1, 0.25)):
-    found = scores > threshold
-    picture = yolo.draw_boxes(photo, np.clip(boxes[found], 0, 1) * [width, height, width, height], labels[found])
-    axis.imshow(picture)
-    axis.set(title=f"score above {threshold}: {found.sum()} boxes", xticks=[], yticks=[])
-figure.tight_layout()
+scores = objectness * probabilities.max(axis=-1)
+
+print(f"objectness {objectness[place]:.2f}")
+for label in np.argsort(-probabilities[place])[:3]:
+    probability = probabilities[place][label]
+    product = objectness[place] * probability
+    print(f"{classes[label]:12s} {probability:.2f}, confidence score {product:.2f}")
+
+# %% [markdown]
+# Why does it take both? The maps below show, for each cell, the anchor with the highest confidence score.
+
+# %%
+best = scores.argmax(axis=-1)[..., None]
+maps = {
+    "objectness": objectness,
+    "best class probability": probabilities.max(axis=-1),
+    "confidence score": scores,
+}
+maps = {key: np.take_along_axis(m, best, axis=-1)[..., 0] for key, m in maps.items()}
+figures.heat_maps(photo, maps)
+
+# %% [markdown]
+# The class probabilities in the middle are high in many cells that hold nothing but grass or sky. That is no error: a
+# softmax has to give its probabilities to some class, and the loss of chapter 4 never asks for classes where there is
+# no object. These values mean nothing without the objectness. The product on the right keeps what both agree on.
+#
+# > **Pitfall.** Subtracting the largest value before a softmax is harmless, because it cancels out. Some ports of
+# > YOLOv2 also divide by the smallest value of the whole image. That changes how peaked the probabilities are, by a
+# > different amount in every image, so the scores of two images can no longer be compared.
+#
+# ## Which boxes do we show?
+#
+# We show the boxes whose confidence score is above a **threshold**. The choice is a trade: a low threshold shows more
+# of the objects, and also more boxes that are wrong.
+
+# %%
+boxes = decoded.boxes[0].clip(0, 1)
+_, axes = plt.subplots(1, 3, figsize=(10, 2.9))
+for axis, threshold in zip(axes, (0.01, 0.1, 0.25)):
+    shown = boxes[scores > threshold]
+    figures.show_boxes(axis, photo, shown, linewidth=1.5)
+    axis.set_title(f"score above {threshold}: {len(shown)} boxes")
 plt.show()
 
 # %% [markdown]
-# ## One object, several boxes
+# Almost all of the 676 predictions are gone at any of these thresholds. What remains gathers on the objects, several
+# boxes on each. The usual threshold for showing detections is 0.25. We use it everywhere except for the average
+# precision, and towards the end of this chapter we compare it with other thresholds.
 #
-# Neighbouring cells and anchors see the same object, and several of them report it. **Non-maximum suppression** keeps the best:
+# ## One object, several boxes: which one stays?
 #
-# 1. take the box with the highest score that is left, and keep it;
-# 2. strike out all boxes *of its class* that overlap it with an IoU above .45;
-# 3. go on until nothing is left.
+# Neighbouring cells and several anchors report the same object. Boxes that report an object a second time are called
+# **duplicates**. We get rid of them with *non-maximum suppression*, which sounds harder than it is:
 #
-# Two persons side by side overlap little, so both stay. A person and the horse below overlap a lot, but they are of different classes, so both stay too.
+# 1. Take the box with the highest confidence score that is left, and keep it.
+# 2. Suppress every other box *of the same class* whose IoU with it is above 0.45.
+# 3. Repeat until no box is left.
+
 
 # %%
-def iou_plain(a, b):
-    """IoU of two boxes xmin, ymin, xmax, ymax."""
-    width = min(a[2], b[2]) - max(a[0], b[0])
-    height = min(a[3], b[3]) - max(a[1], b[1])
-    if width <= 0 or height <= 0:
-        return 0.0
-    overlap = width * height
-    return overlap / ((a[2] - a[0]) * (a[3] - a[1]) + (b[2] - b[0]) * (b[3] - b[1]) - overlap)
-
-
-def non_max_suppression_plain(boxes, scores, labels, iou_threshold):
-    """Numbers of the boxes to keep, best first; of equal scores the earlier box comes first."""
-    left = sorted(range(len(scores)), key=lambda i: -scores[i])
-    kept = []
-    while left:
-        best = left.pop(0)
-        kept.append(best)
-        left = [i for i in left if labels[i] != labels[best] or iou_plain(boxes[i], boxes[best]) <= iou_threshold]
-    return kept
-
-
-# %% [markdown]
-# > **Where the series goes wrong.** Its suppression runs once for every class with a probability above zero and appends the box each time: three boxes of two objects come back as 21. Here a box has one class, and one fate.
-#
-# The pictures show the steps on our photo: green is kept, red is struck out by it in this step.
-
-# %%
-found = np.flatnonzero(scores.ravel() > 0.1)
-candidates = np.clip(boxes.reshape(-1, 4)[found], 0, 1) * [width, height, width, height]
-candidate_scores, candidate_labels = scores.ravel()[found], labels.ravel()[found]
-
-
-def suppression_steps(boxes, scores, labels, iou_threshold):
-    """(kept box, boxes struck out by it) for each step."""
-    left, steps = sorted(range(len(scores)), key=lambda i: -scores[i]), []
-    while left:
-        best = left.pop(0)
-        struck = [i for i in left if labels[i] == labels[best] and iou_plain(boxes[i], boxes[best]) > iou_threshold]
-        left = [i for i in left if i not in struck]
-        steps.append((best, struck))
+def suppress(boxes, scores, labels, iou_threshold=yolo.NMS_THRESHOLD):
+    """For each step, the position of the kept box and of those it suppresses."""
+    remaining = np.argsort(-scores, kind="stable").tolist()
+    steps = []
+    while remaining:
+        best = remaining.pop(0)
+        ious = yolo.iou_matrix(boxes[[best]], boxes)[0]
+        overlapping = [i for i in remaining if ious[i] > iou_threshold]
+        duplicates = [i for i in overlapping if labels[i] == labels[best]]
+        remaining = [i for i in remaining if i not in duplicates]
+        steps.append((best, duplicates))
     return steps
 
 
-steps = suppression_steps(candidates, candidate_scores, candidate_labels, 0.45)
-figure, axes = plt.subplots(1, 4, figsize=(13, 2.8))
-for number, axis in enumerate(axes):
-    axis.set(xticks=[], yticks=[])
-    picture = photo.copy()
-    if number < len(steps):
-        kept, struck = steps[number]
-        for i in struck:
-            cv2.rectangle(picture, *np.int32(candidates[i].round().reshape(2, 2)).tolist(), (220, 40, 40), 2)
-        cv2.rectangle(picture, *np.int32(candidates[kept].round().reshape(2, 2)).tolist(), (40, 200, 60), 3)
-        axis.set_title(f"{number + 1}: keep {yolo.CLASSES[candidate_labels[kept]]} {candidate_scores[kept]:.2f}, strike {len(struck)}", fontsize=10)
-    axis.imshow(picture)
-figure.tight_layout()
-plt.show()
+# %% [markdown]
+# Let us watch it on our running example, with all boxes above the threshold of 0.25.
 
 # %%
-kept_plain = non_max_suppression_plain(candidates, candidate_scores, candidate_labels, 0.45)
-kept_fast = yolo.non_max_suppression(candidates, candidate_scores, candidate_labels, 0.45)
-assert kept_plain == kept_fast.tolist()
-
-three = np.array([[178, 31, 291, 312], [186, 26, 286, 314], [76, 135, 219, 283.0]])  # two boxes of a person, one of a bicycle
-person, bicycle = 14, 1  # in VOC's order
-kept = yolo.non_max_suppression(three, [0.865, 0.518, 0.368], [person, person, bicycle], 0.45)
-print("plain and running suppression agree; three boxes of two objects come back as", len(kept))
+chosen = scores > yolo.DETECTION_THRESHOLD
+few_boxes = boxes[chosen]
+few_scores, few_labels = scores[chosen], labels[chosen]
+steps = suppress(few_boxes, few_scores, few_labels)
+figures.suppression_steps(photo, few_boxes, few_scores, few_labels, classes, steps)
 
 # %% [markdown]
-# ## In the photo's own pixels
+# In each step the thick green box is kept, the dashed red boxes are suppressed as its duplicates, and the pale boxes
+# have to wait. The thin green boxes were kept in an earlier step. The last picture shows what stays. If a wrong box stays
+# as well, look at how it got there: it overlaps no kept box of its own class by more than 0.45, so suppression has no
+# reason to take it for a duplicate. Only a higher threshold can remove it.
 #
-# The network saw a square; the photo is not one. Because boxes are fractions of the image's width and height, nothing more is needed than to multiply by the photo's own size. `detect` does it all: resize, run, decode, threshold, suppress, scale back, for one image or a list of images of different sizes.
-#
-# > **Where the series goes wrong.** Its boxes stay in the 416 x 416 frame, at most eight of them are drawn, and the images that it tries were training images.
+# The module has the same function in a form that needs no lists. It keeps the same boxes in the same order:
 
 # %%
-several = [annotation for annotation in test if len(set(annotation.labels.tolist())) > 1] or test
-chosen = several[:: max(1, len(several) // 6)][:6]  # from all over the split, not the best
-photos = [yolo.read_image(annotation.image_path) for annotation in chosen]
-results = yolo.detect(model, photos, anchors, image_size=settings.image_size)
-figure, axes = plt.subplots(4, 3, figsize=(13, 12))
-for number, (annotation, image, found) in enumerate(zip(chosen, photos, results)):
-    truth, prediction = axes[2 * (number // 3)][number % 3], axes[2 * (number // 3) + 1][number % 3]
-    truth.imshow(yolo.draw_boxes(image, annotation.boxes - [1, 1, 0, 0], annotation.labels))
-    prediction.imshow(yolo.draw_boxes(image, found.boxes, found.labels, found.scores))
-    for axis, title in ((truth, "label"), (prediction, "prediction")):
-        axis.set(xticks=[], yticks=[])
-        axis.set_title(title, fontsize=10, loc="left")
-figure.tight_layout()
-plt.show()
+kept = yolo.non_max_suppression(few_boxes, few_scores, few_labels, yolo.NMS_THRESHOLD)
+print("same boxes:", kept.tolist() == [best for best, _ in steps])
 
 # %% [markdown]
-# ## How good is it?
+# > **Pitfall.** Suppress each box once, with its most probable class. A port that loops over the classes and appends a
+# > box for every class with a probability above zero reports the same object many times over, once for each class.
 #
-# A picture convinces, a number compares. Pascal VOC's number is built in four steps:
+# ## What does suppression get wrong?
 #
-# 1. **Match.** All detections of a class, over all images, are sorted by score. Going down the list, a detection is *right* if the true box that it overlaps most has an IoU of at least .5 and was not taken by a better detection; otherwise it is *wrong*. Boxes marked *difficult* count neither way.
-# 2. **Precision and recall.** After each detection: which share of the detections so far is right, and which share of the objects has been found?
-# 3. **Average precision (AP)**: the area under this curve, its precision made to fall monotonically (VOC from 2010 on), or the mean over eleven recalls (VOC2007).
-# 4. **mAP**: the mean over the classes that have objects.
+# Suppression assumes that two boxes of one class that overlap a lot are the same object. Sometimes they are not. We can
+# count how often, without any network: give it the ground truth, as if a detector had found every object perfectly, and
+# see what is suppressed.
+
 
 # %%
-def matches_plain(annotations, detections, label, iou_threshold):
-    """(right or wrong of each counted detection, best score first; number of objects)."""
-    ranked = []
-    for number, found in enumerate(detections):
-        for box, score, its_label in zip(found.boxes, found.scores, found.labels):
-            if its_label == label:
-                ranked.append((score, number, box))
-    ranked.sort(key=lambda row: -row[0])
-    taken, outcome = set(), []
-    for _, number, box in ranked:
-        annotation = annotations[number]
-        best, best_iou = None, -1.0
-        for k in range(len(annotation.labels)):
-            if annotation.labels[k] == label:
-                xmin, ymin, xmax, ymax = annotation.boxes[k]
-                iou = iou_plain(box, (xmin - 1, ymin - 1, xmax, ymax))
-                if iou > best_iou:
-                    best, best_iou = k, iou
-        if best is None or best_iou < iou_threshold:
-            outcome.append(False)
-        elif not annotation.difficult[best]:
-            outcome.append((number, best) not in taken)
-            taken.add((number, best))
-    objects = sum(1 for a in annotations for its, hard in zip(a.labels, a.difficult) if its == label and not hard)
-    return outcome, objects
+def lost(annotation, labels):
+    """Positions of ground truth boxes that suppression would remove."""
+    boxes = yolo.box_fractions(annotation)
+    kept = yolo.non_max_suppression(
+        boxes, np.ones(len(boxes)), labels, yolo.NMS_THRESHOLD
+    )
+    return np.setdiff1d(np.arange(len(boxes)), kept)
 
 
-def average_precision_plain(annotations, detections, label, iou_threshold):
-    """Average precision of a class: (area under the curve, mean at 11 recalls); NaN without objects."""
-    outcome, objects = matches_plain(annotations, detections, label, iou_threshold)
-    if objects == 0:
-        return float("nan"), float("nan")
-    precision, recall, right = [], [], 0
-    for number, is_right in enumerate(outcome, 1):
-        right += is_right
-        precision.append(right / number)
-        recall.append(right / objects)
-    area, previous = 0.0, 0.0
-    for k in range(len(outcome)):
-        area += (recall[k] - previous) * max(precision[k:])
-        previous = recall[k]
-    eleven = 0.0
-    for level in np.linspace(0, 1, 11):
-        eleven += max([p for p, r in zip(precision, recall) if r >= level], default=0.0) / 11
-    return area, eleven
+num_objects = sum(len(a.labels) for a in splits.test)
+within = [len(lost(a, a.labels)) for a in splits.test]
+across = [len(lost(a, np.zeros(len(a.labels), int))) for a in splits.test]
+print(f"{sum(within)} of {num_objects} perfect boxes are suppressed")
+print(f"{sum(across)} if classes suppressed each other")
 
+# %%
+crowded = splits.test[int(np.argmax(within))]
+gone = lost(crowded, crowded.labels)
+title = f"Perfect boxes, lost by suppression: {len(gone)} (red)"
+figures.lost_boxes(crowded, gone, classes, title)
 
 # %% [markdown]
-# Now the whole test split, with a score threshold of .005: for AP, low-scored detections cannot hurt what is ranked above them, they only add recall.
+# The object in red is real, but its IoU with another object of its class is above 0.45. Even a detector with perfect
+# boxes would lose it. The loss is small here, because few objects of one class stand that close together. In photos of
+# crowds and flocks it is much larger.
+#
+# The second number is the reason why step 2 compares the classes. A person may fill most of the box of a bicycle, and
+# without this condition one of the two would be lost. In our images it costs little, but it costs something, and
+# comparing classes is free.
+#
+# ## From photo to detections in one picture
+#
+# `detect` does all of these steps: it resizes the photo, runs the network, decodes, applies the threshold, suppresses
+# duplicates and scales the boxes back to the photo. The figure shows the way of both images from left to right.
+
 
 # %%
-test_photos = [yolo.read_image(annotation.image_path) for annotation in test]
-detections = yolo.detect(model, test_photos, anchors, score_threshold=0.005, image_size=settings.image_size)
-evaluation = yolo.evaluate_detections(test, detections)
-for label in range(len(yolo.CLASSES)):
-    plain = average_precision_plain(test, detections, label, 0.5)
-    running = evaluation.average_precision[label], evaluation.average_precision_11[label]
-    assert np.allclose(plain, running, equal_nan=True)
-print("plain and running average precision agree for", len(yolo.CLASSES), "classes")
+def strip(annotation):
+    """Photo, objectness, boxes above the threshold, and detections of one image."""
+    photo = yolo.read_image(annotation.image_path)
+    decoded = yolo.decode_predictions(raw_output(photo)[None], anchors)
+    scores = decoded.objectness[0] * decoded.class_probabilities[0].max(axis=-1)
+    candidates = decoded.boxes[0][scores > yolo.DETECTION_THRESHOLD].clip(0, 1)
+    found = yolo.detect(network, photo, anchors, image_size=image_size)
+    return photo, decoded.objectness[0].max(axis=-1), candidates, found
 
-# %% tags=["nbval-ignore-output"]
-print(f"mAP@.5 on {splits.test_name}: {evaluation.mean_average_precision:.3f} (area), {evaluation.mean_average_precision_11:.3f} (11 points)")
+
+figures.detection_strips([strip(example), strip(unseen)], classes)
 
 # %% [markdown]
-# Left, the precision-recall curves of four classes: walk along a curve from the left, and you walk down the ranking. Right, all classes. The classes lie far apart; the mean hides that.
+# In the upper row the network has an easy task, because it was trained on this image. The lower row is the real test.
+# Compare it with the ground truth at the start of the chapter, box by box: is each object found, does the box fit, and
+# is the class right?
+#
+# The cat lies inside the box of the sofa, and yet no sofa can suppress it. They are of different classes, and that
+# settles it. Their IoU is only 0.08 anyway, because the IoU of a small box and a large box around it is small.
+#
+# ## Where are the boxes in my photo?
+#
+# The network always sees a square, but most photos are not square. We stretch the photo, so that width and height are
+# scaled by different factors. The boxes are fractions of the image until the last moment, and fractions do not change
+# when an image is stretched. To return to the photo, we multiply by its own width and height. Here is the photo of the
+# test images that is stretched most:
+
 
 # %%
-order = [label for label in np.argsort(-np.nan_to_num(evaluation.average_precision, nan=-1)) if not np.isnan(evaluation.average_precision[label])]
-figure, (left, right) = plt.subplots(1, 2, figsize=(13, 4.2), gridspec_kw={"width_ratios": (1, 1.5)})
-for label in [order[int(k)] for k in np.linspace(0, len(order) - 1, min(4, len(order)))]:
-    recall, precision = evaluation.recall[label], evaluation.precision[label]
-    left.plot(recall, precision, lw=2, label=f"{yolo.CLASSES[label]} ({evaluation.average_precision[label]:.2f})", color=np.array(yolo.class_colour(label)) / 255)
-left.set(xlim=(0, 1.02), ylim=(0, 1.05), xlabel="recall: share of the objects found", ylabel="precision: share of the detections right", title="Precision falls as recall grows")
-left.legend(frameon=False, loc="upper center", bbox_to_anchor=(0.5, -0.16), ncols=2, fontsize=9)
-right.bar([yolo.CLASSES[label] for label in order], evaluation.average_precision[order], color=[np.array(yolo.class_colour(label)) / 255 for label in order])
-right.axhline(evaluation.mean_average_precision, color="black", lw=1, ls="--")
-right.set(ylim=(0, 1.05), ylabel="average precision", title="AP of each class; dashed: the mean")
-right.tick_params(axis="x", rotation=60)
-for axis in (left, right):
-    axis.spines[["top", "right"]].set_visible(False)
-figure.tight_layout()
+oblong = max(splits.test, key=lambda a: abs(np.log(a.width / a.height)))
+image = yolo.read_image(oblong.image_path)
+square = cv2.resize(image, (image_size, image_size))
+found = yolo.detect(network, image, anchors, image_size=image_size)
+fractions = found.boxes / [oblong.width, oblong.height, oblong.width, oblong.height]
+
+_, axes = plt.subplots(1, 2, figsize=(8, 4.6))
+figures.show_detections(axes[0], square, fractions * image_size, found.labels, classes)
+axes[0].set_title(f"The network sees {image_size} x {image_size} pixels")
+figures.show_detections(axes[1], image, found.boxes, found.labels, classes)
+axes[1].set_title(f"Your photo has {oblong.width} x {oblong.height}")
 plt.show()
 
 # %% [markdown]
-# ## What kinds of mistakes, and what do they cost?
+# Both pictures show the same boxes. Stretching makes objects look wider or narrower than they are. The network copes
+# because it was trained on images that were stretched in the same way. Some other detectors add grey borders instead of
+# stretching, which keeps the shapes and wastes part of the input.
 #
-# "mAP 0.7" does not say what to work on. Each wrong detection is one of five kinds, and there are objects that nothing found (after Bolya et al., [TIDE](https://arxiv.org/abs/2008.08115)):
+# > **Pitfall.** Some ports return boxes in the frame of 416 x 416 pixels. Drawn on the square they look right, but on
+# > the photo they are in the wrong place.
 #
-# | kind | the detection ... | to repair it |
+# ## What does it find in photos that it has never seen?
+#
+# Detections that somebody picked for a figure tell us little. So here are the first six images of the test list,
+# whatever they show.
+
+# %%
+first_six = splits.test[:6]
+photos = [yolo.read_image(annotation.image_path) for annotation in first_six]
+results = yolo.detect(network, photos, anchors, image_size=image_size)
+picture = figures.tile_detections(photos, results, classes)
+_, axis = plt.subplots(figsize=(10, 5.2))
+axis.imshow(picture)
+axis.axis("off")
+axis.set_title("Detections in the first six test images")
+plt.show()
+
+# %%
+for annotation, found in zip(first_six, results):
+    truth = sorted(classes[label] for label in annotation.labels)
+    names = [classes[label] for label in found.labels]
+    rated = [f"{n} {s:.2f}" for n, s in zip(names, found.scores)]
+    print(f"{annotation.image_path.stem}  there is: {', '.join(truth) or 'nothing'}")
+    print(f"{'':13}detected: {', '.join(rated) or 'nothing'}")
+
+# %% [markdown]
+# Compare the two lines of each image. Look for objects that are missing, for boxes on nothing, and for animals that are
+# taken for others. Six images are enough for an impression, but not for a judgement. For that we need a number.
+#
+# We save the picture for the front page of the repository:
+
+# %%
+yolo.claim_folder(settings.artifacts)
+quality = [cv2.IMWRITE_JPEG_QUALITY, 85]
+_, encoded = cv2.imencode(".jpg", cv2.cvtColor(picture, cv2.COLOR_RGB2BGR), quality)
+with yolo.whole_file(settings.artifacts / "detections.jpg") as unfinished:
+    unfinished.write_bytes(encoded.tobytes())
+
+# %% [markdown]
+# ## How can one number score a detector?
+#
+# A detector can go wrong in two ways. It can report boxes that are not right, and it can miss objects. Two shares
+# measure this:
+#
+# - **Precision** is the share of the reported boxes that are right.
+# - **Recall** is the share of the objects that are found.
+#
+# Each threshold gives one pair of these. If we lower it, recall can only grow, while precision usually falls. Pascal
+# VOC's **average precision** (AP) summarises all thresholds in one number per class. First we need to say what "right"
+# means. We sort all detections of one class, from all test images, by confidence score, and walk down the list:
+#
+# - A detection is right if its IoU with the object of this class that it overlaps most is at least 0.5, and if no
+#   earlier detection has taken this object. Otherwise it is a **false positive**.
+# - Objects marked *difficult* do not count. A detection of such an object is neither right nor wrong.
+#
+# Let us do it by hand. Suppose that there are four objects of a class in the whole test set, and that the detector
+# reports six boxes:
+#
+# | detection | score | right? | right so far | precision | recall | envelope |
+# |---|---|---|---|---|---|---|
+# | 1 | 0.95 | yes | 1 | 1/1 = 1.00 | 1/4 = 0.25 | 1.00 |
+# | 2 | 0.90 | no | 1 | 1/2 = 0.50 | 1/4 = 0.25 | 0.75 |
+# | 3 | 0.80 | yes | 2 | 2/3 = 0.67 | 2/4 = 0.50 | 0.75 |
+# | 4 | 0.70 | yes | 3 | 3/4 = 0.75 | 3/4 = 0.75 | 0.75 |
+# | 5 | 0.50 | no | 3 | 3/5 = 0.60 | 3/4 = 0.75 | 0.60 |
+# | 6 | 0.30 | no | 3 | 3/6 = 0.50 | 3/4 = 0.75 | 0.50 |
+#
+# Precision jumps up and down as we walk. The **precision envelope** in the last column removes the dents: for each
+# detection it takes the best precision from this row downwards. That is fair, because you are free
+# to choose the threshold that gives the better pair. The average precision is the area below the envelope. Recall grows
+# by 0.25 at the detections 1, 3 and 4, so
+#
+# $$\text{AP} = 0.25 \cdot 1.00 + 0.25 \cdot 0.75 + 0.25 \cdot 0.75 = 0.625.$$
+
+# %%
+is_right = np.array([1, 0, 1, 1, 0, 0])
+num_objects = 4
+precision = is_right.cumsum() / np.arange(1, 7)
+recall = is_right.cumsum() / num_objects
+envelope = np.maximum.accumulate(precision[::-1])[::-1]  # running maximum from the end
+figures.precision_envelope(precision, recall, envelope, is_right)
+
+# %% [markdown]
+# The fourth object is never found. Recall therefore stops at 0.75, and the white strip on the right is lost whatever
+# the precision. A perfect detector fills the whole square and has an AP of 1.
+#
+# The module computes the same area. It also has the older rule of VOC 2007, which takes the mean of the envelope at the
+# eleven recalls 0, 0.1, 0.2 and so on up to 1: here three times 1.00, five times 0.75 and three times 0.
+
+# %%
+ranking = np.array([0.95, 0.90, 0.80, 0.70, 0.50, 0.30])
+curve = yolo.PrecisionRecall(precision, recall, ranking, num_objects)
+print(f"area {yolo.average_precision(curve):.3f}")
+print(f"eleven recalls {yolo.average_precision_11(curve):.3f}")
+
+# %% [markdown]
+# ## How good is our detector?
+#
+# Now we evaluate all test images. For this we lower the threshold to 0.005, because average precision needs the whole
+# ranked list. A detection with a low score comes at the end of the list. It cannot lower the precision of those before
+# it, but it may still find an object.
+
+
+# %%
+def detect_all(annotations, size=image_size):
+    """Detections of all images with the low threshold that evaluation needs."""
+    detections = []
+    for start in range(0, len(annotations), 16):  # few photos in memory at a time
+        batch = annotations[start : start + 16]
+        images = [yolo.read_image(annotation.image_path) for annotation in batch]
+        detections += yolo.detect(
+            network, images, anchors, yolo.EVALUATION_THRESHOLD, image_size=size
+        )
+    return detections
+
+
+detections = detect_all(splits.test)
+evaluation = yolo.evaluate_detections(splits.test, detections, len(classes))
+print(f"{len(splits.test)} test images from the list {splits.test_name}")
+print(f"mAP {evaluation.mean_average_precision:.2f} (area)")
+print(f"mAP {evaluation.mean_average_precision_11:.2f} (eleven recalls)")
+
+# %% [markdown]
+# The **mean average precision** (mAP) is the mean of the AP over all classes that have objects in the test images. The
+# two rules differ little on this data, but they do differ. When you compare with a published number, check which rule
+# it uses. We always use the area.
+#
+# The classes differ, and how they differ is as interesting as their mean. The pre-trained weights of chapter 3 had seen
+# only some of the classes. Where this is known, the figure marks the others as new.
+
+
+# %%
+def seen_classes():
+    """Names of the classes that the pre-trained weights have seen, None if unknown."""
+    if settings.weights is None:
+        return None
+    description = settings.weights.with_suffix(".json")
+    return yolo.read_json(description)["classes"] if description.exists() else None
+
+
+ap = evaluation.average_precision
+seen = seen_classes()
+is_new = None if seen is None else np.array([name not in seen for name in classes])
+counts = [curve.num_objects for curve in evaluation.curves]
+title = f"AP from {np.nanmin(ap):.2f} to {np.nanmax(ap):.2f}, depending on the class"
+figures.class_bars(
+    classes, ap, counts, is_new, evaluation.mean_average_precision, title
+)
+
+# %%
+if is_new is not None and is_new.any() and not is_new.all():
+    print(f"mean AP of the seen classes {np.nanmean(ap[~is_new]):.2f}")
+    print(f"mean AP of the new classes  {np.nanmean(ap[is_new]):.2f}")
+
+# %% [markdown]
+# The two means compare the classes that the pre-trained weights had seen with those that were new to them. Chapter 5
+# made the same comparison with the validation images. If the two disagree, that is a warning: a mean over five classes
+# and some fifty objects is not precise.
+#
+# The mean hides how far the classes lie apart. Read single bars with care: the number behind each name says how many
+# test objects a bar rests on. With ten objects, a single one more or less moves the AP by about 0.1.
+#
+# ## What kinds of mistakes does it make?
+#
+# An mAP does not tell us what to work on. The six kinds of mistakes in the next figure do. They were proposed by Bolya
+# and others under the name [TIDE](https://arxiv.org/abs/2008.08115).
+
+# %%
+figures.kinds_of_mistakes()
+
+# %% [markdown]
+# | kind | the detection | IoU with an object |
 # |---|---|---|
-# | class | fits a true box (IoU >= .5) of another class | give it the right class |
-# | place | has the right class, but overlaps too little (.1 to .5) | move it onto the object |
-# | both | wrong class *and* too little overlap | take it away |
-# | duplicate | finds an object that was found already | take it away |
-# | background | overlaps nothing | take it away |
-# | missed | (an object that no detection came near) | do not ask for it |
+# | class | has the wrong class | at least 0.5 |
+# | localization | has the right class, but the box fits badly | from 0.1 to 0.5 |
+# | both | has the wrong class, and the box fits badly | from 0.1 to 0.5 |
+# | duplicate | reports an object that was found already | at least 0.5 |
+# | background | is on no object | below 0.1 |
+# | missed | (there is none) | the object was not reported, with a right or a wrong class |
 #
-# We repair one kind at a time and evaluate again. The gain is what this kind of mistake costs.
+# The code below walks through the detections of an image, the best one first, and gives each of them its kind. It first
+# asks whether the detection is right, then which mistake it is.
+
 
 # %%
-def sort_errors(annotation, found):
-    """The kind of each detection, best first, with the true box it belongs to; and the missed true boxes."""
-    truth, kinds, taken, touched = annotation.boxes - [1, 1, 0, 0], [], set(), set()
-    for box, label in zip(found.boxes, found.labels):
-        ious = np.array([iou_plain(box, true_box) for true_box in truth])
-        same = np.where(annotation.labels == label, ious, 0.0)
-        other = np.where(annotation.labels != label, ious, 0.0)
-        best = -1
-        if same.max(initial=0) >= 0.5:
+def explain(annotation, found):
+    """The kind of each detection, and the position of the object it belongs to."""
+    objects = annotation.boxes - [1, 1, 0, 0]
+    objects = np.append(objects, np.zeros((1, 4)), axis=0)  # so that there is one
+    ious = yolo.iou_matrix(found.boxes, objects)
+    labels = np.append(annotation.labels, -1)
+    explained, taken = [], set()
+    for i, label in enumerate(found.labels):
+        same = np.where(labels == label, ious[i], 0)
+        other = np.where(labels != label, ious[i], 0)
+        if same.max() >= 0.5:
             best = int(same.argmax())
-            kind = "ignored" if annotation.difficult[best] else "duplicate" if best in taken else "right"
+            kind = "duplicate" if best in taken else "right"
+            kind = "ignored" if annotation.difficult[best] else kind
             taken.add(best)
-        elif other.max(initial=0) >= 0.5:
+        elif other.max() >= 0.5:
             kind, best = "class", int(other.argmax())
-        elif same.max(initial=0) >= 0.1:
-            kind, best = "place", int(same.argmax())
-        elif other.max(initial=0) >= 0.1:
+        elif same.max() >= 0.1:
+            kind, best = "localization", int(same.argmax())
+        elif other.max() >= 0.1:
             kind, best = "both", int(other.argmax())
         else:
-            kind = "background"
-        if kind in ("class", "place"):
-            touched.add(best)
-        kinds.append((kind, best))
-    missed = [k for k in range(len(truth)) if k not in taken | touched and not annotation.difficult[k]]
-    return kinds, missed
+            kind, best = "background", -1
+        explained.append((kind, best))
+    return explained
 
 
-def repair(annotation, found, kind):
-    """The annotation and detections of an image with one kind of error repaired."""
-    kinds, missed = sort_errors(annotation, found)
-    if kind == "missed":
-        difficult = annotation.difficult.copy()
-        difficult[missed] = True
-        return annotation._replace(difficult=difficult), found
-    boxes, labels, keep = found.boxes.copy(), found.labels.copy(), np.ones(len(kinds), bool)
-    taken = {best for its_kind, best in kinds if its_kind == "right"}
-    for i, (its_kind, best) in enumerate(kinds):
-        if its_kind != kind:
+# %% [markdown]
+# ## Which classes does it confuse?
+#
+# A **confusion matrix** counts, for the objects of each class, which class was reported. We count at the threshold of
+# 0.25, where a user would look at the boxes. Two things can happen that have no class on one side, so there is one more
+# row and one more column, called background:
+#
+# - The last *column* counts objects that no box was reported for: they are missed.
+# - The last *row* counts boxes that belong to no object, or to an object that has its box already: they are false
+#   positives.
+
+
+# %%
+def above(found, threshold):
+    """The detections of an image whose confidence score is above a threshold."""
+    keep = found.scores > threshold
+    return yolo.Detections(found.boxes[keep], found.scores[keep], found.labels[keep])
+
+
+background = len(classes)
+confusion = np.zeros((len(classes) + 1, len(classes) + 1), int)
+for annotation, found in zip(splits.test, detections):
+    sure = above(found, yolo.DETECTION_THRESHOLD)
+    explained = explain(annotation, sure)
+    reports = [(*pair, label) for pair, label in zip(explained, sure.labels)]
+    reports.sort(key=lambda report: report[0] != "right")  # right ones come first
+    answered = set(np.flatnonzero(annotation.difficult))
+    for kind, best, label in reports:
+        if kind == "ignored":
             continue
-        if kind in ("class", "place") and best not in taken:
-            taken.add(best)
-            boxes[i] = annotation.boxes[best] - [1, 1, 0, 0] if kind == "place" else boxes[i]
-            labels[i] = annotation.labels[best]
+        if kind in ("right", "class") and best not in answered:
+            confusion[annotation.labels[best], label] += 1
+            answered.add(best)
         else:
-            keep[i] = False
-    return annotation, yolo.Detections(boxes[keep], found.scores[keep], labels[keep])
+            confusion[background, label] += 1
+    for i in set(range(len(annotation.labels))) - answered:
+        confusion[annotation.labels[i], background] += 1
 
-
-KINDS = ("class", "place", "both", "duplicate", "background", "missed")
-costs = {}
-for kind in KINDS:
-    repaired = [repair(annotation, found, kind) for annotation, found in zip(test, detections)]
-    better = yolo.evaluate_detections([a for a, _ in repaired], [d for _, d in repaired])
-    costs[kind] = better.mean_average_precision - evaluation.mean_average_precision
+right, total = np.trace(confusion), confusion[:-1].sum()
+title = f"{right} of {total} objects are found with the right class"
+figures.confusion_table(confusion, classes, title)
 
 # %%
-figure, axis = plt.subplots(figsize=(8, 3))
-axis.barh(KINDS[::-1], [100 * costs[kind] for kind in KINDS[::-1]], color="#30638e")
-axis.set(xlabel="mAP points that repairing this kind would give", title="Where the missing mAP went")
-axis.spines[["top", "right"]].set_visible(False)
-plt.show()
-print("no repair makes it worse:", all(np.nan_to_num(cost) > -0.02 for cost in costs.values()))
+swapped = confusion[:-1, :-1].copy()
+np.fill_diagonal(swapped, 0)
+for place in np.argsort(-swapped, axis=None, kind="stable")[:4]:
+    true, reported = np.unravel_index(place, swapped.shape)
+    if swapped[true, reported] > 0:
+        count = swapped[true, reported]
+        print(f"{classes[true]} reported as {classes[reported]}: {count}")
+print(f"missed: {confusion[:-1, -1].sum()}")
+print(f"false positives: {confusion[-1].sum()}")
 
 # %% [markdown]
-# On the carried data, class and place cost most, about as much as each other. Doubles and boxes on nothing cost next to nothing: suppression and the ranking by score take care of them. So the next idea should be one for classes that look alike (the chart above says which), or for better-fitting boxes, of small objects above all: their centres are off by a sixth to a fifth of a cell, which is a large part of a small box.
+# Each row is a true class, and dark fields on the diagonal are what we want. A box that fits badly counts twice here: its
+# object is missed, and the box itself is a false positive. The lines below the figure name the most
+# frequent confusions. Compare their counts with the number of missed objects. This tells you whether the detector needs
+# to tell classes apart better, or to find more objects in the first place.
 #
-# ## Larger images, better boxes?
+# ## What does each kind of mistake cost?
 #
-# The network is fully convolutional: the same weights run at any side that is a multiple of 32. The paper's most practical figure is the trade between mAP and speed with one set of weights. Here is ours. (Milliseconds are this machine's; compare the shape, not the values.) More pixels find more, up to the side at which the training ended; beyond it, the mAP falls again.
+# Counting mistakes does not say what they cost, because the mAP forgives a false positive with a low score and punishes
+# one with a high score. TIDE measures the cost directly. Repair all mistakes of one kind, evaluate again, and see how
+# much the mAP gains. A wrong class is corrected and a badly fitting box is moved onto its object, unless that object
+# has been found already. Mistakes that cannot be corrected are removed. Missed objects are no longer asked for.
 
-# %% tags=["nbval-ignore-output"]
-sides = (160, 224, 288, 352, 416, 480, 544, 608)
-inputs = [network_input(test_photos[0], side) for side in sides]
-times = np.zeros((20, len(sides)))
-for turn, number in np.ndindex(times.shape):  # in turns: whatever else the machine does meets all sides
-    start = time.perf_counter()
-    model.predict_on_batch(inputs[number])
-    times[turn, number] = time.perf_counter() - start
-trade = []
-for side, milliseconds in zip(sides, 1000 * times.min(axis=0)):  # other work can only add time
-    sized = yolo.anchors_at(anchors, settings.image_size, side)  # the same pixels at every side, as in training
-    found = yolo.detect(model, test_photos, sized, score_threshold=0.005, image_size=side)
-    trade.append((side, milliseconds, yolo.evaluate_detections(test, found).mean_average_precision))
-    print(f"{side} px: {milliseconds:5.1f} ms, mAP {trade[-1][2]:.3f}")
 
 # %%
-figure, axis = plt.subplots(figsize=(7, 3.4))
-axis.plot([row[1] for row in trade], [row[2] for row in trade], "o-", color="#d1495b")
-for side, milliseconds, score in trade:
-    axis.annotate(f"{side}", (milliseconds, score), (4, -12), textcoords="offset points", fontsize=9)
-axis.set(xlabel="milliseconds for one image", ylabel="mAP@.5", title="One set of weights at eight input sides", ylim=(0, None))
-axis.spines[["top", "right"]].set_visible(False)
-plt.show()
+def repair(annotation, found, kinds):
+    """An image as if the detector did not make mistakes of certain kinds."""
+    explained = explain(annotation, found)
+    boxes, labels = found.boxes.copy(), found.labels.copy()
+    keep = np.ones(len(labels), bool)
+    has_box = {best for kind, best in explained if kind == "right"}
+    for i, (kind, best) in enumerate(explained):
+        if kind not in kinds:
+            continue
+        keep[i] = kind in ("class", "localization") and best not in has_box
+        if keep[i]:
+            boxes[i] = annotation.boxes[best] - [1, 1, 0, 0]
+            labels[i] = annotation.labels[best]
+            has_box.add(best)
 
-# %% [markdown]
-# ## Folded batch norm: the same answer with less to carry
-#
-# In training, batch normalisation needs the statistics of each batch. Afterwards its four numbers for each channel are fixed: gamma $\gamma$, beta $\beta$, mean $\mu$ and variance $v$. Then it is nothing but a factor and a shift, and the convolution before it, $k * x$, is linear. So both are *one* convolution, with another kernel and a bias:
-#
-# $$\gamma\,\frac{k * x - \mu}{\sqrt{v + \epsilon}} + \beta = (s k) * x + (\beta - s \mu) \qquad \text{with} \qquad s = \frac{\gamma}{\sqrt{v + \epsilon}}.$$
+    difficult = annotation.difficult.copy()
+    if "missed" in kinds:
+        near = ("right", "duplicate", "ignored", "class", "localization")
+        reached = [best for kind, best in explained if kind in near]
+        difficult |= ~np.isin(np.arange(len(difficult)), reached)
+    repaired = yolo.Detections(boxes[keep], found.scores[keep], labels[keep])
+    return replace(annotation, difficult=difficult), repaired
+
 
 # %%
-def fold_batch_norm(model):
-    """A copy of the model for inference: no batch norm, the convolutions before them with scaled kernels and a bias."""
-    layers = yolo.keras.layers
-
-    def copy(layer):
-        bias = {"use_bias": True} if isinstance(layer, layers.Conv2D) else {}
-        return type(layer).from_config({**layer.get_config(), **bias})
-
-    def connect(layer, x, **options):
-        return x if isinstance(layer, layers.BatchNormalization) else layer(x, **options)
-
-    folded = yolo.keras.models.clone_model(model, clone_function=copy, call_function=connect)
-    for number in range(1, 24):
-        kernel, *bias = model.get_layer(f"conv_{number}").get_weights()  # the head alone has a bias
-        if number < 23:
-            norm = model.get_layer(f"norm_{number}")
-            gamma, beta, mean, variance = norm.get_weights()
-            scale = gamma / np.sqrt(variance + norm.epsilon)
-            kernel, bias = kernel * scale, [beta - scale * mean]  # a kernel's last axis is the filter
-        folded.get_layer(f"conv_{number}").set_weights([kernel, *bias])
-    return folded
+def map_after_repair(kinds):
+    """The mAP if there were no mistakes of these kinds."""
+    pairs = [repair(*pair, kinds) for pair in zip(splits.test, detections)]
+    annotations, repaired = zip(*pairs)
+    better = yolo.evaluate_detections(annotations, repaired, len(classes))
+    values = better.average_precision[~np.isnan(ap)]
+    return np.nan_to_num(values, nan=1.0).mean()  # NaN: nothing is asked for any more
 
 
-folded = fold_batch_norm(model)
-for image in photos:
-    inputs = network_input(image, settings.image_size)
-    raw, raw_folded = model.predict_on_batch(inputs), folded.predict_on_batch(inputs)
-    assert np.abs(raw - raw_folded).max() < 1e-4 * np.abs(raw).max()
-norms = [sum(layer.name.startswith("norm_") for layer in its.layers) for its in (model, folded)]
-print(f"batch norms: {norms[0]}, folded {norms[1]}; raw outputs of {len(photos)} photos agree to 1e-4 of the largest")
-
-# %% [markdown]
-# Why is that faster? Not because of the arithmetic, which is next to nothing beside the convolutions'. Let us count, for one image of 416 px:
+before = evaluation.mean_average_precision
+KINDS = ("class", "localization", "both", "duplicate", "background", "missed")
+gains = np.array([map_after_repair((kind,)) - before for kind in KINDS])
+title = f"Most expensive kind of mistake: {KINDS[gains.argmax()]}"
+figures.bars(KINDS, gains, title, "mAP that repairing this kind would add")
 
 # %%
-multiplications, values = 0, 0
-for layer in yolo.build_yolov2(416, num_anchors=len(anchors), width=settings.width, passthrough=settings.passthrough).layers:
-    if layer.name.startswith("conv_"):
-        rows, columns, filters = layer.output.shape[1:]
-        multiplications += rows * columns * layer.kernel.shape.num_elements()
-    elif layer.name.startswith("norm_"):
-        values += int(np.prod(layer.output.shape[1:]))
-print(f"convolutions: {multiplications / 1e6:,.0f} million multiplications; batch norms: {values / 1e6:.1f} million, {values / multiplications:.1%}")
-print(f"maps between the layers: {5 * values / 1e6:.0f} million values written and read as five passes, {values / 1e6:.0f} million as one")
+print(f"missing: {1 - before:.2f}")
+print(f"sum of the six gains: {gains.sum():.2f}")
+print(f"mAP after all repairs together: {map_after_repair(KINDS):.2f}")
 
 # %% [markdown]
-# What counts is **memory**. Layer by layer, a block goes over its map five times: the convolution writes it, batch norm reads and writes it, leaky ReLU reads and writes it. TensorFlow can run convolution, *bias* and leaky ReLU as one operation that writes the map once, but not with a batch norm in between. So folding pays most where maps are large and convolutions small, that is in narrow networks and first layers. `make bench` measures it, on a CPU with oneDNN: a third faster at a quarter of the width, a twentieth at full width. Where the convolutions themselves are slow, as without oneDNN, there is nothing to be seen.
+# The longest bar says what to work on next. A long bar for *class* asks for more training images of the classes that
+# look alike. A long bar for *localization* asks for boxes that fit better, for example through larger images. Short
+# bars for *duplicate* and *background* mean that suppression and the ranking by score do their work. A long bar for
+# *missed* asks for more training, or for larger images if the missed objects are small.
 #
-# Fold only what no longer learns: a folded layer cannot be trained as before, because the statistics are gone. For the whole network that means last, for inference. `quiet_start` does it in part 5 to the first layers, which are frozen from then on.
+# The gains do not add up to what is missing, and they should not. Each repair is measured alone, while all other
+# mistakes stay. Suppose that a class suffers from two kinds: repairing one of them helps little as long as the other
+# one spoils the ranking, and only both repairs together give the full score. The last printed line confirms that the
+# six kinds leave nothing out, because all repairs together bring the mAP to 1. So read the bars as a ranking of what is
+# worth repairing first, and not as shares of a whole.
+#
+# ## Which images went worst?
+#
+# Numbers do not show what went wrong, so let us look. We sort the test images by their F1 score at the threshold of
+# 0.25. **F1** combines precision and recall: it is $2 R / (D + N)$ for $R$ right ones among $D$ detections and $N$
+# objects, and it is 1 only if every object is found without a false positive.
 
-# %% [markdown]
-# ## Best and worst
-#
-# Averages are not enough; look at the extremes. Images are ranked by the F1 score of their detections above .25: the upper row went best, the lower row worst.
 
 # %%
-def image_f1(annotation, found):
-    """F1 score of one image's detections above .25, difficult boxes left out; 1 when there is nothing to find or report."""
-    sure = yolo.Detections(*(part[found.scores > 0.25] for part in found))
-    kinds, _ = sort_errors(annotation, sure)
-    right = sum(kind == "right" for kind, _ in kinds)
-    wrong = sum(kind not in ("right", "ignored") for kind, _ in kinds)
-    objects = int((~annotation.difficult).sum())
-    return 2 * right / (right + wrong + objects) if right + wrong + objects else 1.0
+def f1_of_image(annotation, found):
+    """F1 score of one image. Difficult objects do not count."""
+    kinds = [kind for kind, _ in explain(annotation, found)]
+    num_detections = len(kinds) - kinds.count("ignored")
+    num_objects = (~annotation.difficult).sum()
+    if num_detections + num_objects == 0:
+        return 1.0
+    return 2 * kinds.count("right") / (num_detections + num_objects)
 
-
-ranking = sorted(range(len(test)), key=lambda i: (-image_f1(test[i], detections[i]), -len(test[i].labels)))
-figure, axes = plt.subplots(2, 4, figsize=(13, 5.4))
-for axis, i in zip(axes.flat, ranking[:4] + ranking[-4:]):
-    sure = detections[i].scores > 0.25
-    axis.imshow(yolo.draw_boxes(test_photos[i], *(part[sure] for part in (detections[i].boxes, detections[i].labels, detections[i].scores))))
-    axis.set(xticks=[], yticks=[])
-    axis.set_title(f"F1 {image_f1(test[i], detections[i]):.2f}", fontsize=10)
-figure.tight_layout()
-plt.show()
-
-# %% [markdown]
-# ## A video
-#
-# A video is a sequence of images, and YOLO needs nothing else. The data set carries a short moving scene; for your own file, change `video`.
 
 # %%
-def frames_of(path, every=1):
-    """RGB frames of a video file, every n-th."""
-    reader, number = cv2.VideoCapture(str(path)), 0
-    while True:
-        there, frame = reader.read()
-        if not there:
-            break
-        if number % every == 0:
-            yield cv2.cvtColor(frame, cv2.COLOR_BGR2RGB)
-        number += 1
-    reader.release()
-
-
-video = next(iter(sorted(settings.voc_dir.glob("video/*.mp4"))), None)
-if video:
-    frames = list(frames_of(video, every=25))[:8]
-    found = yolo.detect(model, frames, anchors, image_size=settings.image_size)
-    figure, axes = plt.subplots(2, 4, figsize=(13, 5))
-    for axis, frame, result in zip(axes.flat, frames, found):
-        axis.imshow(yolo.draw_boxes(frame, result.boxes, result.labels, result.scores))
-        axis.axis("off")
-    figure.tight_layout()
-    plt.show()
+sure = [above(found, yolo.DETECTION_THRESHOLD) for found in detections]
+f1_scores = [f1_of_image(*pair) for pair in zip(splits.test, sure)]
+num_boxes = [len(annotation.labels) for annotation in splits.test]
+worst = np.lexsort((-np.array(num_boxes), f1_scores))[:3]
+worst_images = [splits.test[i] for i in worst]
+worst_found = [sure[i] for i in worst]
+explained = [explain(*pair) for pair in zip(worst_images, worst_found)]
+title = "The three worst test images"
+figures.truth_and_detections(worst_images, worst_found, explained, classes, title)
 
 # %% [markdown]
-# ## Your own photo
+# The upper row is what should have been found, and the lower row is what was reported. Dotted boxes are difficult
+# objects, which do not count. The lines below each pair say what went wrong. Look for what the failures have in common.
+# Detectors fail first on objects that hide each other, that are cut off by the border, that are small, or that stand in
+# an unusual pose.
 #
-# Set `my_photo` to any JPEG or PNG file. Photos from phones often lie on their side in the file, with an EXIF tag that says how to turn them; `read_image` turns them, so what the network sees is what you see. Do not expect wonders: these weights have seen drawings only.
+# ## Does the size of an object matter?
+#
+# Small objects are known to be hard for YOLOv2. A cell of the grid covers 32 x 32 pixels of the input, so a small object
+# fills only a part of one cell, and several of them may have to share it. We measure
+# the recall separately for three sizes. Their limits are those of the COCO data set: an object is small if its box
+# covers less than 32 x 32 pixels of the photo, and large if it covers more than 96 x 96.
 
 # %%
-my_photo = None  # for example "holiday.jpg"
-if my_photo:
-    image = yolo.read_image(my_photo)
-    found = yolo.detect(model, image, anchors, score_threshold=0.25, image_size=settings.image_size)
-    plt.figure(figsize=(8, 6))
-    plt.imshow(yolo.draw_boxes(image, found.boxes, found.labels, found.scores))
-    plt.axis("off")
-    plt.show()
+SIZES = ("small", "medium", "large")
+found_by_size = {size: [] for size in SIZES}
+for annotation, found in zip(splits.test, sure):
+    explained = explain(annotation, found)
+    found_objects = [best for kind, best in explained if kind == "right"]
+    areas = yolo.box_areas(annotation.boxes - [1, 1, 0, 0])
+    for i in np.flatnonzero(~annotation.difficult):
+        size = SIZES[np.digitize(areas[i], (32**2, 96**2))]
+        found_by_size[size].append(i in found_objects)
+
+recalls = [np.mean(hits) if hits else np.nan for hits in found_by_size.values()]
+texts = [f"{sum(hits)} of {len(hits)}" for hits in found_by_size.values()]
+shares = [f"{size} {recall:.0%}" for size, recall in zip(SIZES, recalls)]
+title = f"Objects found: {', '.join(shares)}"
+figures.bars(SIZES, recalls, title, "recall", texts, limit=1.1)
 
 # %% [markdown]
-# ## Hand over
+# The bars show the share of objects that are found with the right class and an IoU of at least 0.5. Small objects
+# suffer twice. The network sees few pixels of them, and a shift of the box by a few pixels already brings the IoU below
+# 0.5.
 #
-# The result, and a picture of detections to show around.
+# ## Does a larger image help?
+#
+# The network has no layer that fixes the size of its input, so the same weights run on images of any multiple of 32
+# pixels. A larger input means a finer grid and more pixels for each object. It also means more work: the time grows
+# with the number of pixels, so 512 x 512 takes about one and a half times as long as 416 x 416. The anchors keep their
+# size in grid units, as they did in training.
+#
+# If you want to choose a size by its mAP, use the *validation* images. If we chose with the test
+# images, we would pick the size that suits them by chance, and the mAP that we report would be too good.
 
 # %%
-def framed(picture, width=480, height=360):
-    """The picture as large as fits, in the middle of a grey frame."""
-    scale = min(width / picture.shape[1], height / picture.shape[0])
-    scaled = cv2.resize(picture, (round(scale * picture.shape[1]), round(scale * picture.shape[0])), interpolation=cv2.INTER_AREA)
-    top, left = (height - scaled.shape[0]) // 2, (width - scaled.shape[1]) // 2
-    frame = np.full((height, width, 3), 240, np.uint8)
-    frame[top : top + scaled.shape[0], left : left + scaled.shape[1]] = scaled
-    return frame
+sizes = sorted({256, 320, image_size, 512, 608})
+evaluations = {}
+for size in sizes:
+    found = detect_all(splits.validation, size)
+    evaluations[size] = yolo.evaluate_detections(splits.validation, found, len(classes))
+    value = evaluations[size].mean_average_precision
+    print(f"{size} px: mAP {value:.2f}, {size**2 / 416**2:.1f} times the pixels")
+
+# %%
+maps = [evaluations[size].mean_average_precision for size in sizes]
+figures.map_by_image_size(sizes, maps, settings.train_sizes)
+
+# %% [markdown]
+# With more pixels the network finds more, but only up to a point. Beyond the sizes that it was trained with, the mAP
+# falls again, because objects then cover more cells than they usually did in training. Below them, small objects have
+# too few pixels left. Inside the range you can trade accuracy for time without training again, and this is what
+# multi-scale training is for.
+#
+# ## Which threshold should I use?
+#
+# The mAP looks at all thresholds, but a user has to choose one. A common choice is the threshold with the highest F1
+# score, counted over all classes together. This too is a choice, so we make it with the validation images.
 
 
-tiles = [framed(yolo.draw_boxes(image, found.boxes, found.labels, found.scores)) for image, found in zip(photos, results)]
-columns = min(3, len(tiles))
-picture = np.vstack([np.hstack(tiles[i : i + columns]) for i in range(0, len(tiles) // columns * columns, columns)])
-settings.artifacts.mkdir(parents=True, exist_ok=True)
-path = settings.artifacts / "detections.jpg"
-cv2.imwrite(str(path), picture[..., ::-1])
-result = {"split": splits.test_name, "map": round(float(np.nan_to_num(evaluation.mean_average_precision)), 4), "detections": path.name,
-          "average_precision": {name: round(float(ap), 4) for name, ap in zip(yolo.CLASSES, evaluation.average_precision) if not np.isnan(ap)}}
-yolo.write_artifact(settings.artifacts / "results.json", result, {"data": data, "weights": weights_made_from})
-print("written: results.json, detections.jpg")
+# %%
+def f1_curve(evaluation):
+    """Thresholds, and precision, recall and F1 of all classes together at each."""
+    hits = []
+    for curve in evaluation.curves:
+        right = np.rint(curve.precision * np.arange(1, len(curve.precision) + 1))
+        hits.append(np.diff(right, prepend=0))
+    thresholds = np.concatenate([curve.scores for curve in evaluation.curves])
+    order = np.argsort(-thresholds, kind="stable")
+    right = np.concatenate(hits)[order].cumsum()
+    reported = np.arange(1, len(right) + 1)
+    num_objects = sum(curve.num_objects for curve in evaluation.curves)
+    f1 = 2 * right / (reported + num_objects)
+    return thresholds[order], right / reported, right / num_objects, f1
+
+
+def f1_at(evaluation, threshold):
+    """F1 score of all detections with at least this confidence score."""
+    thresholds, _, _, f1 = f1_curve(evaluation)
+    reported = (thresholds >= threshold).sum()
+    return f1[reported - 1] if reported else 0.0
+
+
+thresholds, precision, recall, f1 = f1_curve(evaluations[image_size])
+best_threshold = thresholds[f1.argmax()] if len(f1) else yolo.DETECTION_THRESHOLD
+
+# %%
+lines = {"precision": precision, "recall": recall, "F1": f1}
+figures.threshold_curves(thresholds, lines, best_threshold)
+
+# %%
+for threshold in (yolo.DETECTION_THRESHOLD, best_threshold):
+    on_validation = f1_at(evaluations[image_size], threshold)
+    on_test = f1_at(evaluation, threshold)
+    print(f"{threshold:.2f}: F1 {on_validation:.2f} validation, {on_test:.2f} test")
+
+# %% [markdown]
+# From left to right, recall falls and precision rises. At the far right only a few detections are left, so single ones
+# make the precision jump. F1 has a broad top, so the exact threshold matters little. If a missed object costs you more
+# than a false alarm, go to the left of the top. In the opposite case, go to the right.
+#
+# It is good practice to write down which images were used for what:
+#
+# | what | decided with |
+# |---|---|
+# | weights, anchors | training images |
+# | best epoch; image size and threshold, if you change them | validation images |
+# | IoU 0.45 and 0.5, thresholds 0.25 and 0.005 | conventions of Darknet and Pascal VOC |
+# | the mAP that we report | test images, measured once |
+#
+# We looked at the mistakes on the test images as well. That is fine for understanding. But if you change the detector
+# because of what you saw there, these images have become validation images, and an honest number needs new ones.
+#
+# ## How do I run it on my own photos and videos?
+#
+# A script in the repository does what this chapter did, for photos, folders of photos, videos and cameras. The second
+# line tries it on a short video that the repository carries:
+#
+# ```
+# python notebooks/scripts/detect.py holiday.jpg
+# python notebooks/scripts/detect.py data/mini_voc/video/street.mp4
+# ```
+#
+# In code, three lines are enough:
+#
+# ```python
+# network, anchors, classes, image_size = yolo.load_detector("yolov2.json")
+# photo = yolo.read_image("holiday.jpg")
+# found = yolo.detect(network, photo, anchors, image_size=image_size)
+# ```
+#
+# A video is a sequence of photos, and YOLO treats each frame on its own. The small detector of this repository was
+# trained on rendered images, so do not expect much of it on real photos.
+#
+# > **Pitfall.** Phones often store a photo lying on its side, with a note in the file (its EXIF tag) how to turn it.
+# > Image viewers follow the note and many programs do not, so the network gets to see people lying down. `read_image`
+# > turns the photo upright.
+#
+# ## Save the result
+
+# %%
+values = {
+    name: round(float(value), 4)
+    for name, value in zip(classes, ap)
+    if not np.isnan(value)
+}
+result = {
+    "map": round(float(np.nan_to_num(evaluation.mean_average_precision)), 4),
+    "average_precision": values,
+    "split": splits.test_name,
+    "detections": "detections.jpg",
+    "data": data,
+}
+yolo.write_json(settings.artifacts / "results.json", result)
+print("written: results.json and detections.jpg")
 
 # %% [markdown]
 # ## Key points
 #
-# - Decoding is four formulas; a raw zero means "the anchor, in the middle of its cell".
-# - Suppression is class-wise and reports a box once.
-# - Boxes are fractions until the last moment; then they are scaled to the photo's own pixels.
-# - AP needs the whole ranking, ignores difficult boxes and punishes duplicates; mAP leaves out classes without objects.
-# - At inference a batch norm is a factor and a shift: it folds into the convolution before it.
-# - An error budget says what to work on next; a picture of the worst images says why.
+# - A prediction becomes a box with two sigmoids and two exponentials: its cell gives the centre, and its anchor gives
+#   the size.
+# - The confidence score is objectness times class probability. Class probabilities mean nothing where the objectness is
+#   low.
+# - Suppression keeps the best of several overlapping boxes of one class. It cannot tell a duplicate from a second
+#   object that stands close.
+# - Boxes stay fractions of the image until the end. Then they are scaled to the photo's own pixels.
+# - Average precision is the area below the precision envelope, and the mAP is its mean over the classes.
+# - The mAP says how good a detector is. The confusion matrix, the cost of each kind of mistake and the worst images say
+#   what to work on.
+# - Choose with validation images, and measure once with test images.
 #
-# ## Exercises
+# ## Where to go from here
 #
-# 1. Draw the F1 score over the score threshold for all classes together. Which threshold is best, and is it near .25?
-# 2. Evaluate with an IoU threshold of .75 instead of .5. Which kind of mistake from the budget has become more expensive?
-# 3. Suppress across classes (ignore `labels`). Which classes lose most, and why?
-# 4. Average the detections of a photo and its mirror image before suppression. What does it give?
+# You have built a complete detector. Here are three ways to go on. [README](../README.md) has the commands for the
+# first two.
 #
-# <details><summary>Solutions</summary>
-#
-# 1. Collect (score, right) from `evaluation` for all classes (`precision` times the rank counts what is right so far), sort by score, and compute F1 after each; the curve is flat around its best, so .25 costs little.
-# 2. Place: boxes with an IoU of .5 to .75 were right and are now in the wrong place.
-# 3. Those that touch others: riders and what they ride, things on tables, persons on sofas.
-# 4. A little mAP for twice the time: mirror the boxes back (x becomes width - x), concatenate, suppress.
-#
-# </details>
-#
-# **That was the series.** Real VOC, your own data, a larger network: the README says how to go on.
+# - Train on your own images and classes. They need Pascal VOC's folders, and a `classes.txt` with the names.
+# - Train the full network on the real Pascal VOC, starting from the weights of the paper's authors.
+# - Read about later detectors. YOLOv3 predicts on three grids of different fineness, which helps small objects. DETR
+#   learns not to report duplicates, so it needs no suppression. You know now which problem each of them solves.

@@ -1,4 +1,6 @@
-"""The carried data set: Pascal VOC's format and statistics, and a generator that repeats itself."""
+"""The carried data set: Pascal VOC's format and statistics, and a generator that
+repeats itself.
+"""
 
 import csv
 import xml.etree.ElementTree as ET
@@ -31,39 +33,66 @@ def objects():
 
 
 def box_of(element):
-    return [float(element.findtext(f"bndbox/{side}")) for side in ("xmin", "ymin", "xmax", "ymax")]
+    return [
+        float(element.findtext(f"bndbox/{side}"))
+        for side in ("xmin", "ymin", "xmax", "ymax")
+    ]
 
 
 def test_splits_are_disjoint_and_complete(splits):
-    names = {split: [a.image_path.stem for a in annotations] for split, annotations in splits.items()}
+    names = {
+        split: [a.image_path.stem for a in annotations]
+        for split, annotations in splits.items()
+    }
     assert {split: len(members) for split, members in names.items()} == SPLITS
     every = [name for members in names.values() for name in members]
-    assert len(set(every)) == len(every) == len(list((MINI_VOC / "Annotations").glob("*.xml")))
-    assert {a.image_path.stem for a in yolo.load_split(MINI_VOC, "trainval")} == set(names["train"]) | set(names["val"])
+    assert (
+        len(set(every))
+        == len(every)
+        == len(list((MINI_VOC / "Annotations").glob("*.xml")))
+    )
+    assert {a.image_path.stem for a in yolo.load_split(MINI_VOC, "trainval")} == set(
+        names["train"]
+    ) | set(names["val"])
     assert {path.stem for path in (MINI_VOC / "JPEGImages").glob("*.jpg")} == set(every)
 
 
 def test_photos_are_whole_and_as_large_as_their_annotations_say(splits):
-    every = [annotation for annotations in splits.values() for annotation in annotations]
+    every = [
+        annotation for annotations in splits.values() for annotation in annotations
+    ]
     yolo.check_images(every)
     for annotation in every:
-        assert yolo.read_image(annotation.image_path).shape == (annotation.height, annotation.width, 3)
-        assert annotation.width != annotation.height and max(annotation.width, annotation.height) in (480, 500)
+        assert yolo.read_image(annotation.image_path).shape == (
+            annotation.height,
+            annotation.width,
+            3,
+        )
+        assert annotation.width != annotation.height and max(
+            annotation.width, annotation.height
+        ) in (480, 500)
 
 
 def test_it_stays_small():
-    assert sum(path.stat().st_size for path in MINI_VOC.rglob("*") if path.is_file()) <= 12_000_000
+    assert (
+        sum(path.stat().st_size for path in MINI_VOC.rglob("*") if path.is_file())
+        <= 12_000_000
+    )
 
 
 @pytest.mark.parametrize(("split", "least"), [("train", 30), ("val", 10), ("test", 10)])
 def test_every_class_has_enough_objects(splits, split, least):
-    counts = Counter(int(label) for a in splits[split] for label in a.labels[~a.difficult])
+    counts = Counter(
+        int(label) for a in splits[split] for label in a.labels[~a.difficult]
+    )
     assert min(counts[label] for label in range(20)) >= least
-    assert counts.most_common(1)[0][0] == yolo.CLASSES.index("person")
+    assert counts.most_common(1)[0][0] == yolo.VOC_CLASSES.index("person")
 
 
 def test_objects_per_image_and_their_sizes_are_like_vocs(splits):
-    every = [annotation for annotations in splits.values() for annotation in annotations]
+    every = [
+        annotation for annotations in splits.values() for annotation in annotations
+    ]
     counts = [len(annotation.labels) for annotation in every]
     assert np.mean(counts) >= 2.3 and min(counts) >= 1 and max(counts) <= 8
     boxes = np.concatenate([yolo.box_fractions(annotation) for annotation in every])
@@ -80,10 +109,17 @@ def test_flags_are_set_and_agree_with_the_boxes(objects):
     assert 0.01 <= flags["difficult"].mean() <= 0.12
     poses = Counter(element.findtext("pose") for element, *_ in objects)
     assert set(poses) == {"Left", "Right", "Frontal", "Rear", "Unspecified"}
-    for (element, width, height), truncated in zip(objects, flags["truncated"], strict=True):
+    for (element, width, height), truncated in zip(
+        objects, flags["truncated"], strict=True
+    ):
         xmin, ymin, xmax, ymax = box_of(element)
-        if truncated:  # cut by the border: it touches it, or hides behind something that does
-            assert min(xmin - 1, ymin - 1, width - xmax, height - ymax) <= 1 or element.findtext("occluded") == "1"
+        if (
+            truncated
+        ):  # cut by the border: it touches it, or hides behind something that does
+            assert (
+                min(xmin - 1, ymin - 1, width - xmax, height - ymax) <= 1
+                or element.findtext("occluded") == "1"
+            )
 
 
 def test_boxes_are_one_based_inclusive_pixels_and_some_are_floats(objects):
@@ -91,25 +127,46 @@ def test_boxes_are_one_based_inclusive_pixels_and_some_are_floats(objects):
     for element, width, height in objects:
         xmin, ymin, xmax, ymax = box_of(element)
         assert 1 <= xmin < xmax <= width and 1 <= ymin < ymax <= height
-        floats += any("." in element.findtext(f"bndbox/{side}") for side in ("xmin", "ymin", "xmax", "ymax"))
+        floats += any(
+            "." in element.findtext(f"bndbox/{side}")
+            for side in ("xmin", "ymin", "xmax", "ymax")
+        )
     assert 3 <= floats <= 0.1 * len(objects)
 
 
 def test_some_persons_have_parts(objects):
     parts = [part for element, *_ in objects for part in element.findall("part")]
-    assert len(parts) >= 50 and {part.findtext("name") for part in parts} == {"head", "hand", "foot"}
-    assert {element.findtext("name") for element, *_ in objects if element.find("part") is not None} == {"person"}
+    assert len(parts) >= 50 and {part.findtext("name") for part in parts} == {
+        "head",
+        "hand",
+        "foot",
+    }
+    assert {
+        element.findtext("name")
+        for element, *_ in objects
+        if element.find("part") is not None
+    } == {"person"}
 
 
 def test_the_video_has_boxes_for_its_frames():
     reader = cv2.VideoCapture(str(MINI_VOC / "video" / "street.mp4"))
     frames, width, height = (
-        int(reader.get(p)) for p in (cv2.CAP_PROP_FRAME_COUNT, cv2.CAP_PROP_FRAME_WIDTH, cv2.CAP_PROP_FRAME_HEIGHT)
+        int(reader.get(p))
+        for p in (
+            cv2.CAP_PROP_FRAME_COUNT,
+            cv2.CAP_PROP_FRAME_WIDTH,
+            cv2.CAP_PROP_FRAME_HEIGHT,
+        )
     )
-    assert frames / reader.get(cv2.CAP_PROP_FPS) == pytest.approx(20, abs=0.2) and reader.read()[0]
+    assert (
+        frames / reader.get(cv2.CAP_PROP_FPS) == pytest.approx(20, abs=0.2)
+        and reader.read()[0]
+    )
     with open(MINI_VOC / "video" / "street.csv") as table:
         rows = list(csv.DictReader(table))
-    assert len({row["frame"] for row in rows}) > 0.95 * frames and {row["class"] for row in rows} >= {
+    assert len({row["frame"] for row in rows}) > 0.95 * frames and {
+        row["class"] for row in rows
+    } >= {
         "car",
         "bus",
         "person",
@@ -117,18 +174,26 @@ def test_the_video_has_boxes_for_its_frames():
         "dog",
     }
     for row in rows:
-        assert 1 <= int(row["xmin"]) < int(row["xmax"]) <= width and 1 <= int(row["ymin"]) < int(row["ymax"]) <= height
+        assert (
+            1 <= int(row["xmin"]) < int(row["xmax"]) <= width
+            and 1 <= int(row["ymin"]) < int(row["ymax"]) <= height
+        )
 
 
 def test_the_generator_repeats_itself(monkeypatch):
-    pytest.importorskip("pyvista", reason="pyvista is not installed (data/make_mini_voc/requirements.txt)")
+    pytest.importorskip(
+        "pyvista",
+        reason="pyvista is not installed (data/make_mini_voc/requirements.txt)",
+    )
     monkeypatch.syspath_prepend(str(yolo.ROOT / "data" / "make_mini_voc"))
     compose, render, voc = (__import__(name) for name in ("compose", "render", "voc"))
 
     def make(number, leader):
         rng = np.random.default_rng([0, number])
         scene, labels = voc.label(compose.compose(rng, leader), rng)
-        return [(item.name, item.box, item.difficult) for item in labels], render.picture(scene, rng).astype(int)
+        return [
+            (item.name, item.box, item.difficult) for item in labels
+        ], render.picture(scene, rng).astype(int)
 
     first = make(1, "car")
     make(2, "sofa")

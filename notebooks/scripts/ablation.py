@@ -1,23 +1,38 @@
-"""What does each part of the recipe give? The profile `tiny` once as it is, and once without each part.
+"""What does each part of the recipe give? The paper's table of its steps, in small.
 
-    python notebooks/scripts/ablation.py                      # trains what is missing, then reports
-    python notebooks/scripts/ablation.py --report             # only reports: a table, and a figure beside the results
-    python notebooks/scripts/ablation.py --epochs 4 --seeds 2 --rows full norm --file short.json
+    python notebooks/scripts/ablation.py              # train what is missing, report
+    python notebooks/scripts/ablation.py --report     # only the table and the figure
 
-The counterpart of the paper's step-by-step table, but taken apart from its end: the full recipe minus one part.
+The paper adds one part after the other. Here each row is the full recipe without one
+part: the network of the profile `tiny`, trained from random weights as chapter 5 does,
+with the functions of train.py. Pre-trained weights would hide what the parts give.
 
-- The same budget: each row sends about the same number of pixels through the network, the crops of the pre-training
-  included, rounded to whole detector epochs. So the row without pre-training gets more of these. A crop's pixel costs less
-  than an image's: it passes 18 of the 23 convolutions. Training never stops early. Measured on the test images: the weights
-  of the best validation mAP. Without multi-scale, each phase has only its middle side.
-  Without pre-training, nothing is frozen.
-- One seed means the same initial weights, order of images and augmentation in all rows. A difference of the means counts
-  when it exceeds the spread (largest minus smallest mAP over the seeds) of both rows, else it is "undecided". By chance
-  alone that happens in one comparison of twenty with three seeds, in one of five with two (for normal scores). It says
-  nothing about other test images, and the 100 of data/mini_voc are few.
+The plan, written down before the first run:
 
-A training takes minutes on two CPU cores, all 33 take hours. After each, the results are written to --file, whole or not at
-all. An interrupted run goes on with what is missing; results of other data, settings or --epochs are never mixed.
+- Data: scenes that are rendered for this purpose and that the repository does not
+  carry, 800 to train on, 200 to choose the epoch and 400 to test on. This makes them:
+
+      python data/make_mini_voc --out data/artifacts/ablation_scenes --seed 201 \\
+          --split train=800,val=200,test=400 --no-video
+
+- Length: 10 epochs of 800 images for each row, so every row sees the same images
+  equally often. Small images take less time, and that is no part of the comparison.
+- Seeds: 4. A seed decides initial weights, order of the images and augmentation, and
+  every row is trained with the same ones. So we look at the paired difference to the
+  full recipe: the mean over the seeds, and its 95 % interval from Student's t
+  distribution. A row whose interval contains 0 is undecided, and called so.
+- Expected signs of the differences:
+
+      hand-picked anchors   -   shapes that fit the data are an easier start
+      no batch norm         -   the paper's first step, and short trainings need it
+      no passthrough        -   small objects lose detail (1 point in the paper)
+      no multi-scale        +   many sizes pay off in long trainings, this one is short
+      224 instead of 416 px -   a quarter of the pixels: small objects disappear
+      the series' loss      -   chapter 4 shows its mistakes
+
+A training takes four to five minutes on two idle cores, and all 28 about two hours. The
+results are written after each of them, and an interrupted run continues with the rows
+that are missing. Results of other data or settings are never mixed.
 """
 
 import argparse
@@ -28,216 +43,322 @@ import os
 import sys
 import tempfile
 import time
-from collections import namedtuple
+from collections.abc import Callable
 from pathlib import Path
 from unittest import mock
 
-os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")  # as `make run` does: half the time
-sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")  # twice as fast on most processors
+ROOT = Path(__file__).resolve().parents[2]
+sys.path[:0] = [str(ROOT), str(Path(__file__).resolve().parent)]
 
 import numpy as np
 from matplotlib.figure import Figure
 
-import yolo_helpers as yolo  # before Keras: it keeps TensorFlow's start quiet
+import yolo_helpers as yolo
 
 import keras  # isort: skip
 import tensorflow as tf  # isort: skip
+import train  # isort: skip
 
-tf.get_logger().setLevel("ERROR")  # each row traces its functions anew, which TensorFlow would warn of
+SCENES = ROOT / "data" / "artifacts" / "ablation_scenes"
+EPOCHS = 10
+SEEDS = 4
 
-# as one writes them down without looking at the data: a quarter and a half of the side, each 1:2 upright and lying
-HAND_PICKED = np.array([(side * shape, side / shape) for side in (0.25, 0.5) for shape in (0.5**0.5, 2**0.5)])
+# Written down without a look at the data: a quarter and a half of the image's side,
+# each upright and lying (1 : 2). Fractions of the image.
+HAND_PICKED = np.array(
+    [
+        (0.25 * 0.5**0.5, 0.25 * 2**0.5),
+        (0.25 * 2**0.5, 0.25 * 0.5**0.5),
+        (0.5 * 0.5**0.5, 0.5 * 2**0.5),
+        (0.5 * 2**0.5, 0.5 * 0.5**0.5),
+    ],
+    np.float32,
+)
+# Each size of the full recipe times 224 / 416, as the next multiple of 32.
+SMALL_SIZES = (160, 192, 192, 224, 256, 256, 288)
+
+# The 97.5 % quantile of Student's t distribution for 1, 2, ... degrees of freedom.
+T_QUANTILES = (12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262)
 
 
-class Bias(keras.layers.Layer):
-    """In the place of a batch normalisation: only its beta is left."""
-
-    def build(self, shape):
-        self.beta = self.add_weight(shape=(shape[-1],), initializer="zeros", name="beta")
-
-    def call(self, x, training=False, mask=None):  # clone_model calls it as it called the one before
-        return tf.nn.bias_add(x, self.beta)
-
-    def fold_into(self, convolution):
-        convolution.trainable = self.trainable = False  # there is no factor that could go into the kernel
+# --------------------------------------------------------------------------------------
+# The variants
 
 
-def without_batch_norm(model):
+class LeftOut(keras.layers.Layer):
+    """Changes nothing. Stands where batch norm was, and is called with the same."""
+
+    def call(self, x, training=None, mask=None):
+        return x
+
+
+def without_batch_norm(network):
+    """The same network with a bias in each convolution instead of batch norm."""
+
     def clone(layer):
-        is_norm = isinstance(layer, yolo.FusedBatchNormalization)
-        return Bias(name=layer.name) if is_norm else type(layer).from_config(layer.get_config())
+        config = layer.get_config()
+        if isinstance(layer, keras.layers.BatchNormalization):
+            return LeftOut(name=f"no_{layer.name}")
+        if isinstance(layer, keras.layers.Conv2D):
+            config["use_bias"] = True
+        return type(layer).from_config(config)
 
-    return keras.models.clone_model(model, clone_function=clone)  # initial weights follow from the layers' seeds
+    # The initial kernels follow from the seeds in the layers' configurations.
+    return keras.models.clone_model(network, clone_function=clone)
 
 
-def without_passthrough(model):
-    """conv_22 built anew on conv_20's map alone: ignoring its other input would leave conv_21 without a gradient."""
-    x = model.get_layer("leaky_20").output
+def without_passthrough(network):
+    """The same network, but conv_22 sees the map of conv_20 alone."""
+    x = network.get_layer("leaky_20").output
     for name in ("conv_22", "norm_22", "leaky_22", "conv_23", "raw_output"):
-        layer = model.get_layer(name)
+        layer = network.get_layer(name)
         x = type(layer).from_config(layer.get_config())(x)
-    return keras.Model(model.input, x, name=model.name)
+    return keras.Model(network.input, x, name=network.name)
 
 
-def middle_sides(settings):
-    return {"phases": tuple(phase._replace(sides=(sorted(phase.sides)[len(phase.sides) // 2],)) for phase in settings.phases)}
+def series_loss(y_true, true_boxes, y_pred, anchors, anchor_warmup=False):
+    """The loss of the series' code. Comments mark what differs from `yolo_loss`."""
+    y_true = tf.cast(y_true, tf.float32)
+    y_pred = tf.cast(y_pred, tf.float32)
+    anchors = tf.cast(anchors, tf.float32)
+    batch_size = tf.cast(tf.shape(y_pred)[0], tf.float32)
+    cells = yolo.grid_cells(tf.shape(y_pred)[1], tf.shape(y_pred)[2])
+    responsible = y_true[..., 4]
 
+    xy = cells + tf.sigmoid(y_pred[..., 0:2])
+    # The limit is ours. We ask how well the loss teaches, not when it overflows.
+    wh = tf.exp(tf.minimum(y_pred[..., 2:4], yolo.LARGEST_LOG_SIZE)) * anchors
+    objectness = tf.sigmoid(y_pred[..., 4])
+    boxes = tf.concat([xy, wh], axis=-1)
+    iou = responsible * yolo.iou_centred(boxes, y_true[..., 0:4])  # no stop_gradient
 
-def not_augmented(photo, boxes, side, seed, jitter, zoom, least_visible=0.25):
-    return yolo.view(photo, tf.constant([0.0, 0.0, 1.0, 1.0]), side), boxes, tf.ones_like(boxes[:, 0], tf.bool)
-
-
-darknet_loss = yolo.yolo_loss  # held here, before a row replaces it in the module
-
-
-def loss_without_warmup(y_true, true_boxes, y_pred, anchors, warmup=False, coordinate_scale=1.0):
-    return darknet_loss(y_true, true_boxes, y_pred, anchors, False, coordinate_scale)
-
-
-def series_loss(y_true, true_boxes, y_pred, anchors, warmup=False, coordinate_scale=1.0):
-    """The loss of the series' code, as `LossTerms` per image. What differs from `yolo_loss` is marked."""
-    y_true, y_pred = (tf.cast(tf.convert_to_tensor(t), tf.float32) for t in (y_true, y_pred))
-    responsible, batch = y_true[..., 4], tf.cast(tf.shape(y_pred)[0], tf.float32)
-    anchors = tf.cast(anchors, tf.float32) * tf.cast(tf.shape(y_pred)[2:0:-1], tf.float32)
-    xy, objectness = yolo._grid_cells(y_pred) + tf.sigmoid(y_pred[..., :2]), tf.sigmoid(y_pred[..., 4])
-    wh = tf.exp(tf.minimum(y_pred[..., 2:4], 20.0)) * anchors  # the limit is ours: how well it learns is asked, not overflow
-    iou = responsible * yolo._iou_centred(tf.concat([xy, wh], axis=-1), y_true[..., :4])  # no stop_gradient
-    cross_entropy = tf.nn.softmax_cross_entropy_with_logits(y_true[..., 5:], y_pred[..., 5:])
-    terms = yolo.LossTerms(
-        xy=0.5 * responsible * tf.reduce_sum((y_true[..., :2] - xy) ** 2, axis=-1),  # weight 1, not 2 - w h
-        wh=0.5 * responsible * tf.reduce_sum((y_true[..., 2:4] - wh) ** 2, axis=-1),  # of raw sizes, not of logarithms
-        objectness=0.5 * 5 * iou * (iou - objectness) ** 2,  # weight 5 x IoU, not 5
-        no_objectness=0.5 * (1 - responsible) * objectness**2,  # its buffer of true boxes is empty: nobody is ignored
-        classes=responsible * cross_entropy,
-        warmup=tf.zeros_like(objectness),  # none
+    location_error = tf.reduce_sum((y_true[..., 0:2] - xy) ** 2, axis=-1)
+    # Of sizes in grid units, not of their logarithms.
+    size_error = tf.reduce_sum((y_true[..., 2:4] - wh) ** 2, axis=-1)
+    class_error = tf.nn.softmax_cross_entropy_with_logits(
+        y_true[..., 5:], y_pred[..., 5:]
     )
-    return yolo.LossTerms(*(tf.reduce_sum(term) / batch for term in terms))
+
+    def mean_over_images(values):
+        return tf.reduce_sum(values) / batch_size
+
+    return yolo.LossTerms(
+        # Small boxes weigh no more than large ones.
+        location=0.5 * mean_over_images(responsible * location_error),
+        size=0.5 * mean_over_images(responsible * size_error),
+        # The weight is 5 times the IoU instead of 5.
+        objectness=0.5 * 5 * mean_over_images(iou * (iou - objectness) ** 2),
+        # Its list of true boxes is empty, so no good prediction is ignored.
+        background=0.5 * mean_over_images((1 - responsible) * objectness**2),
+        classes=mean_over_images(responsible * class_error),
+        anchor_warmup=tf.zeros(()),  # none
+    )
 
 
-# changes: fields of the settings, given the settings; replaced: functions of yolo_helpers. These are looked up in the module
-# when they run or are traced, so a patch reaches them, and yolo_helpers needs no switches that only an ablation would use
-Row = namedtuple("Row", "label anchors changes network replaced", defaults=(None, lambda _: {}, lambda model: model, {}))
+@dataclasses.dataclass(frozen=True)
+class Row:
+    """One recipe of the comparison."""
+
+    label: str
+    expected: str = ""  # sign of the difference to the full recipe
+    settings: dict = dataclasses.field(default_factory=dict)  # fields that are changed
+    anchors: np.ndarray | None = None  # fractions; None means k-means
+    network: Callable = lambda network: network  # makes the variant
+    # Functions of yolo_helpers that others stand in for. They are looked up in the
+    # module when they run, so the module needs no switches for the ablation.
+    replaced: dict = dataclasses.field(default_factory=dict)
+
+
 ROWS = {
     "full": Row("full recipe"),
-    "anchors": Row("hand-picked anchors", anchors=HAND_PICKED),
-    "norm": Row("no batch norm", network=without_batch_norm),
-    "passthrough": Row("no passthrough", network=without_passthrough),
-    "order": Row("Darknet's passthrough order", changes=lambda settings: {"passthrough": "darknet"}),
-    "multiscale": Row("no multi-scale", changes=middle_sides),
-    # the classifier's crops keep their random place and flip, which are no function of their own
-    "augmentation": Row("no augmentation", replaced={"_augmented": not_augmented, "recoloured": lambda image, colours: image}),
-    "pretraining": Row("no pre-training", changes=lambda settings: {"pretrain_epochs": 0}),
-    "warmup": Row("no warm-up", replaced={"yolo_loss": loss_without_warmup}),
-    "scale": Row("coordinate scale 1", changes=lambda settings: {"coordinate_scale": 1.0}),
-    "series": Row("the series' loss", replaced={"yolo_loss": series_loss}),
+    "anchors": Row("hand-picked anchors", "-", anchors=HAND_PICKED),
+    "norm": Row("no batch norm", "-", network=without_batch_norm),
+    "passthrough": Row("no passthrough", "-", network=without_passthrough),
+    "multiscale": Row("no multi-scale", "+", settings={"train_sizes": (416,)}),
+    "small": Row(
+        "224 instead of 416 px",
+        "-",
+        settings={"train_sizes": SMALL_SIZES, "image_size": 224},
+    ),
+    "series": Row("the series' loss", "-", replaced={"yolo_loss": series_loss}),
 }
+
+
+# --------------------------------------------------------------------------------------
+# Training
 
 
 def patched(row):
     """A context in which the row's functions stand in yolo_helpers."""
-    return mock.patch.multiple(yolo, **row.replaced) if row.replaced else contextlib.nullcontext()
+    if not row.replaced:
+        return contextlib.nullcontext()
+    return mock.patch.multiple(yolo, **row.replaced)
 
 
-def pixels(settings, train):
-    """(pixels of the pre-training, of one detector epoch) that go through the network; the mean over the phases and their sides."""
-    objects, images = (sum(int((~a.difficult).sum()) for a in train), math.ceil(len(train) / settings.batch_size))
-    crops = settings.pretrain_epochs * math.ceil(objects / 32) * 32 * settings.crop_size**2
-    shares = np.diff([0] + [phase.until for phase in settings.phases])
-    mean = sum(share * np.mean(np.square(phase.sides)) for share, phase in zip(shares, settings.phases, strict=True))
-    return crops, images * settings.batch_size * float(mean)
+def row_settings(row, settings, seed):
+    """Settings of one training."""
+    return dataclasses.replace(settings, seed=seed, **row.settings)
 
 
-def settings_of(row, settings, train, seed=0):
-    """The row's settings, with as many detector epochs as the full recipe's pixels allow."""
-    crops, epoch = pixels(settings, train)
-    changed = dataclasses.replace(settings, **row.changes(settings), seed=seed)
-    own_crops, own_epoch = pixels(changed, train)
-    epochs = max(1, round((crops + settings.epochs * epoch - own_crops) / own_epoch))
-    return dataclasses.replace(changed, epochs=epochs, patience=epochs)
-
-
-def build(row, settings, anchors):
-    options = dict(width=settings.width, passthrough=settings.passthrough, seed=settings.seed)
-    return row.network(yolo.build_yolov2(None, len(anchors), **options))
+def build(row, settings, num_anchors):
+    """The row's network with random weights."""
+    return row.network(train.build_network(settings, num_anchors))
 
 
 def train_row(name, seed, settings, splits):
-    """Train one row with one seed in a temporary folder; returns its line of the results file."""
-    start, row, train = time.perf_counter(), ROWS[name], splits.train
-    settings = settings_of(row, settings, train, seed)
-    anchors = yolo.kmeans_anchors(yolo.box_sizes(train), 4, restarts=10)[0] if row.anchors is None else row.anchors
-    line = {"row": name, "seed": seed, "epochs": settings.epochs, "map": 0.0, "validation_map": 0.0, "diverged": False}
+    """Train one row with one seed; returns its entry in the results file."""
+    start = time.perf_counter()
+    row = ROWS[name]
+    settings = row_settings(row, settings, seed)
+    fractions = row.anchors
+    if fractions is None:
+        fractions, _ = train.find_anchors(splits.train)  # the same for all seeds
+    anchors = np.asarray(fractions, np.float32) * yolo.GRID_SIZE
+
+    entry = {"row": name, "seed": seed, "map": 0.0, "val_map": 0.0, "diverged": False}
     keras.utils.clear_session()
     keras.utils.set_random_seed(seed)
     with patched(row), tempfile.TemporaryDirectory() as folder:
-        model = build(row, settings, anchors)
-        if settings.pretrain_epochs:
-            yolo.pretrain(model, train, settings)
-        yolo.quiet_start(model, settings.frozen if settings.pretrain_epochs else 0)
+        network = build(row, settings, len(anchors))
         try:
-            history = yolo.train_detector(model, train, splits.validation, anchors, settings, folder=folder)
-            score = yolo.validate(model, splits.test, anchors, settings)[1].mean_average_precision
-            line |= {"map": float(np.nan_to_num(score)), "validation_map": max(row["validation_map"] or 0.0 for row in history)}
-        except FloatingPointError as error:  # a result too: without this part it does not train
-            line["diverged"] = True
+            run = train.train_and_evaluate(settings, splits, anchors, network, folder)
+            score = run.evaluation.mean_average_precision
+            entry["map"] = float(np.nan_to_num(score))
+            entry["val_map"] = max(run.history["val_map"])
+        except FloatingPointError as error:  # a result too: without it, no training
+            entry["diverged"] = True
             print(error)
-    return {**line, "seconds": round(time.perf_counter() - start)}
+    entry["seconds"] = round(time.perf_counter() - start)
+    return entry
 
 
-def run(path, names, seeds, settings, splits):
-    """Train what is missing in the results file, seed by seed, so that a first comparison is there early."""
-    made_from = {"data": yolo.fingerprint(splits.train), **yolo._comparable(settings)}
-    content = yolo.read_artifact(path) if path.exists() else {"results": [], "made_from": made_from}
-    if content["made_from"] != made_from:
-        raise ValueError(f"{path}: made from other data or with other settings; delete it or name another --file")
+def made_from(settings, splits):
+    """All that must be equal for results to stand in one table."""
+    return {
+        "train": yolo.fingerprint(splits.train),
+        "test": yolo.fingerprint(splits.test),
+        "epochs": settings.epochs,
+        "learning_rate": settings.learning_rate,
+        "batch_size": settings.batch_size,
+        "width": settings.width,
+        "image_size": settings.image_size,
+        "train_sizes": list(settings.train_sizes),
+    }
+
+
+def run_missing(path, names, seeds, settings, splits):
+    """Train what is missing in the results file, seed by seed.
+
+    Raises
+    ------
+    ValueError
+        If the file holds results of other data or settings.
+    """
+    content = {"made_from": made_from(settings, splits), "results": []}
+    if path.exists():
+        stored = yolo.read_json(path)
+        if stored.get("made_from") != content["made_from"]:
+            raise ValueError(
+                f"{yolo.short_path(path)}: results of other data or settings; move it "
+                "away, or name another --file"
+            )
+        content = stored
     results = content["results"]
-    done = {(line["row"], line["seed"]) for line in results}
-    for name, seed in ((name, seed) for seed in range(seeds) for name in names if (name, seed) not in done):
-        print(f"--- {ROWS[name].label}, seed {seed}", flush=True)
-        results.append(line := train_row(name, seed, settings, splits))
-        yolo.write_artifact(path, {"results": results}, made_from)
-        print(f"--- {ROWS[name].label}, seed {seed}: test mAP {line['map']:.3f}, {line['seconds']} s", flush=True)
+    done = {(entry["row"], entry["seed"]) for entry in results}
+    for seed in range(seeds):
+        for name in names:
+            if (name, seed) in done:
+                continue
+            title = f"{ROWS[name].label}, seed {seed}"
+            print(f"--- {title}", flush=True)
+            entry = train_row(name, seed, settings, splits)
+            results.append(entry)
+            yolo.write_json(path, content)
+            print(f"--- {title}: test mAP {entry['map']:.3f}", flush=True)
 
 
-def scores_of(results):
-    """{row: its test mAPs}, in the order of ROWS."""
-    scores = {name: [line["map"] for line in results if line["row"] == name] for name in ROWS}
-    return {name: found for name, found in scores.items() if found}
+# --------------------------------------------------------------------------------------
+# Report
 
 
-def is_decided(scores, full):
-    """Does the difference of the means exceed both spreads? One seed has no spread to compare with: no."""
-    return min(len(scores), len(full)) > 1 and abs(np.mean(scores) - np.mean(full)) > max(np.ptp(scores), np.ptp(full))
+def scores_by_row(results):
+    """{row: {seed: test mAP}}, in the order of ROWS."""
+    scores = {}
+    for name in ROWS:
+        own = {entry["seed"]: entry["map"] for entry in results if entry["row"] == name}
+        if own:
+            scores[name] = own
+    return scores
+
+
+def paired_differences(scores, full):
+    """Differences to the full recipe, for the seeds that both have."""
+    return [score - full[seed] for seed, score in scores.items() if seed in full]
+
+
+def interval(differences):
+    """Mean, and half the width of the 95 % interval (Student's t; infinite for one)."""
+    count = len(differences)
+    if count < 2:
+        return float(np.mean(differences)), math.inf
+    deviation = np.std(differences, ddof=1)
+    half_width = T_QUANTILES[count - 2] * deviation / math.sqrt(count)
+    return float(np.mean(differences)), float(half_width)
+
+
+def compare(scores, full):
+    """Mean difference, half width of its interval, and whether its sign is decided."""
+    differences = paired_differences(scores, full)
+    if not differences:
+        return math.nan, math.inf, False
+    mean, half_width = interval(differences)
+    return mean, half_width, abs(mean) > half_width
 
 
 def table(results):
-    """The results as a markdown table."""
-    lines = ["| recipe | mean test mAP | over the seeds | difference from the full recipe |", "|---|---|---|---|"]
-    scores = scores_of(results)
-    for name, found in scores.items():
-        difference = f"{np.mean(found) - np.mean(scores.get('full', found)):+.3f}" if name != "full" else ""
-        difference += ", undecided" if name != "full" and not is_decided(found, scores.get("full", [])) else ""
-        broken = sum(line["diverged"] for line in results if line["row"] == name)
-        label = ROWS[name].label + (f" ({broken} of {len(found)} diverged)" if broken else "")
-        lines.append(f"| {label} | {np.mean(found):.3f} | {min(found):.3f} to {max(found):.3f} ({len(found)}) | {difference} |")
+    """The results as a Markdown table."""
+    titles = ("recipe", "test mAP", "difference", "95 % interval", "expected", "result")
+    lines = [f"| {' | '.join(titles)} |", "|---" * len(titles) + "|"]
+    scores = scores_by_row(results)
+    full = scores.get("full", {})
+    for name, own in scores.items():
+        row = ROWS[name]
+        diverged = sum(e["diverged"] for e in results if e["row"] == name)
+        label = row.label
+        if diverged:
+            label += f" ({diverged} of {len(own)} diverged)"
+        cells = [label, f"{np.mean(list(own.values())):.3f}", "", "", "", ""]
+        if name != "full":
+            mean, half_width, decided = compare(own, full)
+            low, high = mean - half_width, mean + half_width
+            cells[2] = f"{mean:+.3f}"
+            cells[3] = f"{low:+.3f} to {high:+.3f}" if half_width < math.inf else "none"
+            cells[4] = row.expected
+            cells[5] = ("+" if mean > 0 else "-") if decided else "undecided"
+        lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines)
 
 
 def draw(results, path):
-    """Every training as a dot, every mean as a bar; the band is the full recipe's spread."""
-    figure = Figure(figsize=(9, 4.6), dpi=100, layout="constrained")
-    axis, scores = figure.subplots(), scores_of(results)
-    full = scores.get("full", [])
-    for place, (name, found) in enumerate(scores.items()):
-        colour = "#2f6fab" if name == "full" else "#c8443c" if is_decided(found, full) else "#5f6570"
-        axis.plot(found, [place] * len(found), "o", color=colour, alpha=0.6, markersize=7, markeredgewidth=0)
-        axis.plot([np.mean(found)] * 2, [place - 0.3, place + 0.3], color=colour, linewidth=3)
-        axis.annotate(f"{np.mean(found):.3f}", (max(found), place), (9, 0), textcoords="offset points", va="center", color=colour)
-    if full:
-        axis.axvspan(min(full), max(full), color="#e5e7eb", zorder=0)
+    """The difference of each row, with its interval and one dot for each seed."""
+    scores = scores_by_row(results)
+    full = scores.pop("full", {})
+    figure = Figure(figsize=(9, 4), dpi=100, layout="constrained")
+    axis = figure.subplots()
+    axis.axvline(0, color="#5f6570", linewidth=1)
+    for place, own in enumerate(scores.values()):
+        mean, half_width, decided = compare(own, full)
+        colour = "#c8443c" if decided else "#5f6570"
+        differences = paired_differences(own, full)
+        heights = [place] * len(differences)
+        axis.plot(differences, heights, "o", color=colour, alpha=0.5, markersize=6)
+        error = half_width if half_width < math.inf else 0
+        axis.errorbar(mean, place, xerr=error, color=colour, capsize=6, marker="|")
     axis.set_yticks(range(len(scores)), [ROWS[name].label for name in scores])
-    axis.set(xlabel="mAP@.5 on the test images", xlim=(0, 1.15 * max(0.01, *map(max, scores.values()))))
-    axis.set_title("Without one part: a dot for each seed, a bar for their mean; grey: undecided", fontsize=11)
+    axis.set_xlabel("difference in test mAP to the full recipe, same seed")
+    title = "Without one part: mean and 95 % interval, a dot for each seed"
+    axis.set_title(f"{title} (grey: undecided)", fontsize=11)
     axis.invert_yaxis()
     axis.spines[["top", "right"]].set_visible(False)
     figure.savefig(path, metadata={"Software": None})
@@ -246,30 +367,80 @@ def draw(results, path):
 def report(path):
     """Print the table and draw the figure of a results file."""
     if not path.exists():
-        raise FileNotFoundError(f"{path}: no results yet; start without --report first")
-    content = yolo.read_artifact(path)
-    print("\n{profile}, {epochs} epochs, {data}\n".format(**content["made_from"]))
+        raise FileNotFoundError(
+            f"{yolo.short_path(path)}: there are no results yet; start without --report"
+        )
+    content = yolo.read_json(path)
+    print("\n{epochs} epochs, {train}\n".format(**content["made_from"]))
     print(table(content["results"]))
     draw(content["results"], path.with_suffix(".png"))
 
 
-def main(arguments=None, settings=None):
-    """settings: instead of those of the environment, for tests."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--epochs", type=int, help="detector epochs of the full recipe (default: the profile's)")
-    parser.add_argument("--seeds", type=int, default=3, help="trainings of each row (default 3)")
-    parser.add_argument("--rows", nargs="+", choices=ROWS, default=list(ROWS), metavar="ROW", help=" ".join(ROWS))
-    parser.add_argument("--file", type=Path, default=yolo.ROOT / "data/reference/ablation.json", help="the results")
-    parser.add_argument("--report", action="store_true", help="train nothing, only report what is there")
+def load_settings(options):
+    """Settings of the ablation: `tiny`, random weights, no early stopping.
+
+    Raises
+    ------
+    ValueError
+        If the scenes are missing.
+    """
+    if not (options.data / "Annotations").is_dir():
+        raise ValueError(
+            f"{yolo.short_path(options.data)}: there are no scenes here; --help has "
+            "the command that renders them"
+        )
+    variables = {
+        "YOLO_PROFILE": "tiny",
+        "VOC_DIR": str(options.data),
+        "YOLO_WEIGHTS": "none",
+        "YOLO_EPOCHS": str(options.epochs),
+    }
+    with mock.patch.dict(os.environ, variables):
+        settings = yolo.load_settings()
+    rate = options.learning_rate or settings.learning_rate
+    return dataclasses.replace(
+        settings, patience=options.epochs, learning_rate=rate, mixed_precision=False
+    )
+
+
+def parse(arguments):
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--data", type=Path, default=SCENES, help="the scenes")
+    parser.add_argument("--epochs", type=int, default=EPOCHS)
+    parser.add_argument("--learning-rate", type=float, help="default: that of `tiny`")
+    parser.add_argument(
+        "--seeds", type=int, default=SEEDS, help="trainings of each row"
+    )
+    parser.add_argument(
+        "--rows",
+        nargs="+",
+        choices=ROWS,
+        default=list(ROWS),
+        metavar="ROW",
+        help=" ".join(ROWS),
+    )
+    parser.add_argument(
+        "--file",
+        type=Path,
+        default=yolo.REFERENCE / "ablation.json",
+        help="the results; the figure goes beside it",
+    )
+    parser.add_argument("--report", action="store_true", help="train nothing")
     options = parser.parse_args(arguments)
-    settings = settings or yolo.load_settings()
-    if settings.profile != "tiny" or options.seeds < 1 or (options.epochs is not None and options.epochs < 1):
-        parser.error("the ablation is of the profile tiny; --epochs and --seeds must be at least 1")
-    if options.epochs:
-        short = min(settings.pretrain_epochs, options.epochs)
-        settings = dataclasses.replace(settings, epochs=options.epochs, pretrain_epochs=short)
+    most = len(T_QUANTILES) + 1
+    if not 1 <= options.seeds <= most or options.epochs < 1:
+        parser.error(f"choose 1 to {most} seeds, and at least 1 epoch")
+    return options
+
+
+def main(arguments=None):
+    options = parse(arguments)
     if not options.report:
-        run(options.file, options.rows, options.seeds, settings, yolo.load_splits(settings.voc_dir))
+        settings = load_settings(options)
+        splits = yolo.load_splits(settings.voc_dir)
+        run_missing(options.file, options.rows, options.seeds, settings, splits)
     report(options.file)
 
 
@@ -279,4 +450,4 @@ if __name__ == "__main__":
     except (ValueError, OSError) as error:
         sys.exit(str(error))
     except KeyboardInterrupt:
-        sys.exit("stopped; started again, it goes on with what is missing")
+        sys.exit("stopped; the same command continues with the rows that are missing")

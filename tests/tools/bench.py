@@ -1,13 +1,17 @@
-"""Measure how fast things are, as ratios of two sides within one run, and store the table in data/reference/bench.md.
+"""Measure how fast things are, as ratios of two sides within one run.
 
-    python tests/tools/bench.py           # all: some minutes
-    python tests/tools/bench.py NAME ...  # only some of input, generator, loss, opencv, suppression, memory; stores nothing
+    python tests/tools/bench.py             # everything: some minutes
+    python tests/tools/bench.py input loss  # only these; stores nothing
 
-Times of one machine say nothing about another, and a busy machine disturbs them. So the two sides of a ratio take turns, and
-the table has the median of the turns' ratios with its quartiles: far apart, they say "measure again when it is quieter".
-Everything runs on two CPU cores with oneDNN, in the profile `tiny` on the carried data, whatever the environment says.
+The names are input, loss, suppression, opencv and memory.
+Times of one machine say nothing about another, and a busy machine disturbs them. So the
+two sides of a ratio take turns, and the table has the median of the turns' ratios with
+its quartiles. Far apart, they say "measure again when it is quieter". The table goes to
+data/reference/bench.md.
+
+Everything runs on two CPU cores with oneDNN, in the profile `tiny` on the carried data,
+whatever the environment says.
 """
-# ruff: noqa: E402 (the environment is set before TensorFlow is imported)
 
 import os
 import resource
@@ -15,28 +19,41 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections import namedtuple
 from dataclasses import replace
 from pathlib import Path
+from typing import NamedTuple
 
-os.environ.update(TF_ENABLE_ONEDNN_OPTS="1", CUDA_VISIBLE_DEVICES="", YOLO_PROFILE="tiny")  # before TensorFlow is imported
-for variable in ("VOC_DIR", "YOLO_EPOCHS"):
+os.environ.update(
+    TF_ENABLE_ONEDNN_OPTS="1", CUDA_VISIBLE_DEVICES="", YOLO_PROFILE="tiny"
+)
+for variable in ("VOC_DIR", "YOLO_EPOCHS", "YOLO_WEIGHTS"):
     os.environ.pop(variable, None)
 if hasattr(os, "sched_setaffinity"):
     os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:2])
-sys.path[:0] = [str(Path(__file__).resolve().parents[folder]) for folder in (2, 1)]
+ROOT = Path(__file__).resolve().parents[2]
+sys.path[:0] = [str(ROOT), str(ROOT / "data")]
 
 import cv2
 import numpy as np
-from plain import plain
 
 import yolo_helpers as yolo
 
+import keras  # isort: skip
 import tensorflow as tf  # isort: skip
+from make_pretrained import darknet_cfg  # isort: skip
 
-REFERENCE = yolo.ROOT / "data" / "reference"
-Row = namedtuple("Row", "what ratios target")  # ratios: one for each turn; target: as text
 SETTINGS = yolo.load_settings()
+TURN = 20  # training steps in one turn of the input
+INPUT_TURNS = 12
+GIGABYTE = 1e9
+
+
+class Row(NamedTuple):
+    """One line of the table."""
+
+    what: str
+    ratios: np.ndarray  # one for each turn
+    target: str
 
 
 def seconds(function):
@@ -46,218 +63,275 @@ def seconds(function):
     return time.perf_counter() - start
 
 
-def turns(count, *functions, warm_up=2):
-    """(count, functions) seconds of the functions, called one after the other in each turn; the first turns are not counted."""
-    times = np.array([[seconds(function) for function in functions] for _ in range(warm_up + count)])[warm_up:]
+def take_turns(count, *functions, warm_up=2):
+    """Seconds (count, functions) of functions that are called one after the other."""
+    times = [
+        [seconds(function) for function in functions] for _ in range(warm_up + count)
+    ]
+    times = np.array(times[warm_up:])
     print_medians(*times.T)
     return times
 
 
 def print_medians(*sides):
-    """Each side's median in milliseconds: context, not a result."""
-    print("   medians:", ", ".join(f"{1000 * np.median(times):.1f} ms" for times in sides), flush=True)
+    """Print each side's median in milliseconds: context, not a result."""
+    texts = [f"{1000 * np.median(times):.1f} ms" for times in sides]
+    print("   medians:", ", ".join(texts), flush=True)
 
 
 def reference_anchors():
-    """(k, 2) anchors in fractions."""
-    return np.array(yolo.read_artifact(REFERENCE / "anchors.json")["anchors"], np.float32)
+    """Anchors (A, 2) in grid units."""
+    fractions = yolo.read_json(yolo.REFERENCE / "anchors.json")["anchors"]
+    return np.array(fractions, np.float32) * yolo.GRID_SIZE
 
 
-def training_model(anchors):
-    """The network as `tiny` trains it after pre-training: first convolutions frozen, in half precision where that is faster."""
-    model = yolo.build_yolov2(None, len(anchors), width=SETTINGS.width, passthrough=SETTINGS.passthrough)
-    yolo.quiet_start(model, SETTINGS.frozen)
-    yolo.use_half_precision(model)
-    return model
+def build_network(anchors):
+    return yolo.build_yolov2(
+        None, len(anchors), len(SETTINGS.classes), SETTINGS.width, SETTINGS.seed
+    )
 
 
-def training_batches(anchors, sides, zoom=(1, 1)):
-    """An endless stream of batches as `train_detector` reads them, at the given sides in pixels."""
-    options = dict(batch_size=SETTINGS.batch_size, jitter=SETTINGS.jitter, zoom=zoom, training=True, seed=0)
-    train = yolo.load_splits(SETTINGS.voc_dir).train
-    return iter(yolo.make_dataset(train, anchors, image_size=sides, num_epochs=10**6, **options))
+def training_batches(anchors, settings, epochs=100):
+    """A stream of batches as `train_detector` reads them, and their types."""
+    train = yolo.load_splits(settings.voc_dir).train
+    settings = replace(settings, epochs=epochs)  # more than are read
+    dataset = yolo.make_dataset(train, anchors, settings, training=True)
+    return iter(dataset), dataset.element_spec
+
+
+def training_step(anchors, element_spec):
+    """A compiled training step, as `fit` makes it; takes a batch."""
+    detector = yolo.compile_detector(build_network(anchors), anchors, SETTINGS, 10**6)
+
+    @tf.function(input_signature=element_spec, autograph=False)
+    def step(images, targets):
+        return detector.train_step((images, targets))["loss"]
+
+    return lambda batch: float(step(*batch))
 
 
 def measure_input():
-    """Steps per second with the real input over those with batches of the same sides in memory, in turns of 20 steps."""
+    """Steps per second with the real input over those with batches in memory."""
     anchors = reference_anchors()
-    step = yolo.TrainStep(training_model(anchors), anchors, SETTINGS.optimizer)
-    kept = {}
+    batches, element_spec = training_batches(anchors, SETTINGS)
+    step = training_step(anchors, element_spec)
 
-    def seconds_of_steps(source, settle=4, count=20):
-        """Sides, and seconds of `count` steps after some in which full or empty buffers come to rest."""
-        sides, start = [], 0.0
-        for number in range(settle + count):
-            start = time.perf_counter() if number == settle else start
-            images, (y, true_boxes) = batch = next(source)
-            float(step.run(images, y, true_boxes, 1e-4, False))
-            kept.setdefault(images.shape[1], batch)
-            sides.append(images.shape[1])
-        return sides, time.perf_counter() - start
+    kept = {}  # image size -> a batch in memory
+    for size in SETTINGS.train_sizes:
+        own_batches, _ = training_batches(
+            anchors, replace(SETTINGS, train_sizes=(size,)), epochs=1
+        )
+        kept[size] = next(own_batches)
+        step(kept[size])  # also the warm-up
 
-    rows, whole, begin = [], np.zeros((5, 2)), 0
-    for until, sides, zoom in SETTINGS.phases:
-        batches, times = training_batches(anchors, sides, zoom), []
-        while not kept.keys() >= set(sides):  # also the warm-up
-            seconds_of_steps(batches)
-        for _ in range(5):
-            chosen, real = seconds_of_steps(batches)
-            times.append((real / 20, seconds_of_steps(kept[side] for side in chosen)[1] / 20))
-        whole, begin = whole + (until - begin) * np.array(times), until
-        real, memory = np.array(times).T
-        print_medians(real, memory)
-        when = f"{' to '.join(str(side) for side in dict.fromkeys((min(sides), max(sides))))} px, until {until:.0%} of the epochs"
-        what = f"training steps per second, real input over batches in memory, {when}"
-        rows.append(Row(what, memory / real, "at least .85, aim .95"))
-    return [*rows, Row("the same, over a whole training", whole[:, 1] / whole[:, 0], "at least .85, aim .95")]
+    def real_turn():
+        """Sizes and seconds of a turn, after some steps that fill the buffers again."""
+        for _ in range(4):
+            step(next(batches))
+        sizes = []
+        start = time.perf_counter()
+        for _ in range(TURN):
+            batch = next(batches)
+            step(batch)
+            sizes.append(batch[0].shape[1])
+        return sizes, time.perf_counter() - start
 
+    def memory_turn(sizes):
+        """Seconds of a turn with batches of the same sizes."""
+        for size in sizes[:4]:
+            step(kept[size])
+        return seconds(lambda: [step(kept[size]) for size in sizes])
 
-def measure_generator():
-    """Images per second of `make_dataset` over those of notebook 02's plain generator, at 416 px, once it runs."""
-    anchors, annotations = reference_anchors(), yolo.load_splits(SETTINGS.voc_dir).train
-    options = dict(image_size=416, batch_size=16, training=False, seed=0, num_epochs=100)  # more than are read
-    batches = iter(yolo.make_dataset(annotations, anchors, **options))
-    generator = plain("02_encoding", "SimpleBatchGenerator")(annotations, anchors, 416, 16)
-    numbers = 4 * list(range(len(generator)))  # many, as between the turns some batches are prepared unmeasured
-
-    def read(source):
-        for _ in source:
-            pass
-
-    fast, slow = turns(
-        5, lambda: read(next(batches) for _ in numbers), lambda: read(generator[number] for number in numbers), warm_up=1
-    ).T
-    return [Row("images per second, `make_dataset` over notebook 02's plain generator", slow / fast, "at least 3")]
+    times = []
+    for _ in range(INPUT_TURNS):
+        sizes, real = real_turn()
+        times.append((real / TURN, memory_turn(sizes) / TURN))
+    real, memory = np.array(times).T
+    print_medians(real, memory)
+    what = "training steps per second, real input over batches in memory"
+    return [Row(what, memory / real, "at least 0.90")]
 
 
 def measure_loss():
-    """Seconds of the loss with its gradient in the raw outputs over those of a training step, at the side of validation."""
-    anchors = tf.constant(reference_anchors())
-    images, (y, true_boxes) = next(training_batches(anchors, SETTINGS.image_size))
-    model = training_model(anchors)
-    step, raw = yolo.TrainStep(model, anchors, SETTINGS.optimizer), tf.constant(model.predict_on_batch(images))
+    """Seconds of the loss with its gradient over those of a training step."""
+    anchors = reference_anchors()
+    settings = replace(SETTINGS, train_sizes=(SETTINGS.image_size,))
+    batches, element_spec = training_batches(anchors, settings)
+    step = training_step(anchors, element_spec)
+    batch = next(batches)
+    images, (y, true_boxes) = batch
+    raw = tf.constant(build_network(anchors).predict_on_batch(images))
 
-    @tf.function
+    @tf.function(autograph=False)
     def loss_and_gradient(raw):
         with tf.GradientTape() as tape:
             tape.watch(raw)
-            loss = tf.add_n(list(yolo.yolo_loss(y, true_boxes, raw, anchors)))
+            loss = tf.add_n(yolo.yolo_loss(y, true_boxes, raw, anchors))
         return tape.gradient(loss, raw)
 
-    loss, whole = turns(40, lambda: loss_and_gradient(raw).numpy(), lambda: float(step.run(images, y, true_boxes, 1e-4, False))).T
-    return [Row("loss and its gradient, share of a training step", loss / whole, "at most .05")]
-
-
-def measure_opencv():
-    """Inference of one 416 px image, batch norm folded: over OpenCV's at full width, and over the unfolded at two widths."""
-    image, rows = np.random.default_rng(0).random((1, 416, 416, 3), np.float32), []
-    planes = np.ascontiguousarray(image.transpose(0, 3, 1, 2))
-    for width in (1.0, 0.25):
-        model = yolo.build_yolov2(416, width=width)
-        folded = plain("06_inference", "fold_batch_norm")(model)
-        network = opencv_network(model, 416, width)
-
-        def opencv(network=network):
-            network.setInput(planes)
-            return network.forward().transpose(0, 2, 3, 1).ravel()
-
-        expected, raw = opencv(), folded.predict_on_batch(image).ravel()
-        assert np.abs(raw - expected).max() < 1e-3 * np.abs(expected).max(), "OpenCV computes something else"
-        predictions = [lambda its=its: its.predict_on_batch(image) for its in (model, folded)]
-        other, unfolded, own = turns(15 if width == 1 else 40, opencv, *predictions).T
-        if width == 1:
-            rows.append(Row("images per second, folded full-width network over OpenCV's `cv2.dnn`", other / own, "aim .9"))
-        rows.append(Row(f"images per second, batch norm folded over not folded, width {width:g}", unfolded / own, ""))
-    return rows
-
-
-def opencv_network(model, side, width):
-    """The same network and weights, read from Darknet's files by OpenCV 4's importer."""
-    with tempfile.TemporaryDirectory() as folder:
-        configuration, weights = Path(folder, "yolo.cfg"), Path(folder, "yolo.weights")
-        configuration.write_text(plain("03_model", "darknet_cfg")(side, 100, width))
-        plain("03_model", "save_darknet_weights")(model, weights)
-        return cv2.dnn.readNetFromDarknet(str(configuration), str(weights))
+    times = take_turns(40, lambda: loss_and_gradient(raw).numpy(), lambda: step(batch))
+    loss, whole = times.T
+    what = "loss and its gradient, share of a training step"
+    return [Row(what, loss / whole, "at most 0.05")]
 
 
 def measure_suppression():
-    """Seconds of decoding and suppression of a batch of 16 over those of its forward pass, at two score thresholds."""
-    anchors, annotations = reference_anchors(), yolo.load_splits(SETTINGS.voc_dir).test[:16]
-    model = yolo.build_yolov2(None, len(anchors), width=SETTINGS.width, passthrough=SETTINGS.passthrough)
-    try:
-        yolo.load_weights(model, REFERENCE / "yolov2_weights.npz")
-    except ValueError as error:
-        print(f"   with random weights: {error}")
-    options = dict(image_size=SETTINGS.image_size, batch_size=16, training=False, seed=0)
-    images = next(iter(yolo.make_dataset(annotations, anchors, **options)))[0].numpy()
-    raw, sizes = model.predict_on_batch(images), [(annotation.width, annotation.height) for annotation in annotations]
+    """Seconds of decoding and suppression over those of the forward pass."""
+    anchors = reference_anchors()
+    annotations = yolo.load_splits(SETTINGS.voc_dir).test[:16]
+    path = yolo.REFERENCE / "yolov2.json"
+    if path.exists():
+        network = yolo.load_detector(path).network
+    else:
+        print("   with random weights: there is no trained detector yet")
+        network = build_network(anchors)
+    dataset = yolo.make_dataset(annotations, anchors, SETTINGS, training=False)
+    images = next(iter(dataset))[0].numpy()
+    raw = network.predict_on_batch(images)
+    sizes = [(annotation.width, annotation.height) for annotation in annotations]
+
     rows = []
-    for threshold, purpose in ((0.25, "for pictures"), (0.005, "for measuring")):
-        decode = lambda threshold=threshold: yolo.detections_from_output(raw, anchors, sizes, threshold, 0.45)  # noqa: E731
-        decoding, forward = turns(30, decode, lambda: model.predict_on_batch(images)).T
-        what = f"decoding and suppression, scores above {threshold} ({purpose}), share of the forward pass"
-        rows.append(Row(what, decoding / forward, "at most .05"))
+    for threshold, purpose, target in (
+        (yolo.DETECTION_THRESHOLD, "for pictures", "at most 0.05"),
+        (yolo.EVALUATION_THRESHOLD, "for the mAP", ""),
+    ):
+
+        def decode(threshold=threshold):
+            yolo.detections_from_output(
+                raw, anchors, sizes, threshold, yolo.NMS_THRESHOLD
+            )
+
+        times = take_turns(30, decode, lambda: network.predict_on_batch(images))
+        decoding, forward = times.T
+        what = (
+            f"decoding and suppression, scores above {threshold} ({purpose}), "
+            "share of the forward pass"
+        )
+        rows.append(Row(what, decoding / forward, target))
     return rows
 
 
+def measure_opencv():
+    """Images per second at full width over those of OpenCV's `cv2.dnn`."""
+    if not hasattr(cv2.dnn, "readNetFromDarknet"):
+        print("   left out: OpenCV 5 does not read Darknet's files any more")
+        return []
+    anchors = reference_anchors()
+    image = np.random.default_rng(0).random((1, 416, 416, 3), np.float32)
+    planes = np.ascontiguousarray(image.transpose(0, 3, 1, 2))
+    network = yolo.build_yolov2(416, len(anchors))
+    with tempfile.TemporaryDirectory() as folder:
+        configuration = Path(folder, "yolo.cfg")
+        weights = Path(folder, "yolo.weights")
+        text = darknet_cfg(416, 1.0, anchors, num_classes=20)
+        # Without its last section the result is the raw output, as ours is.
+        configuration.write_text(text[: text.index("[region]")])
+        yolo.save_darknet_weights(network, weights)
+        other = cv2.dnn.readNetFromDarknet(str(configuration), str(weights))
+
+    def opencv():
+        other.setInput(planes)
+        return other.forward()
+
+    expected = opencv().transpose(0, 2, 3, 1).ravel()
+    raw = network.predict_on_batch(image).ravel()
+    difference = np.abs(raw - expected).max() / np.abs(expected).max()
+    assert difference < 1e-3, f"OpenCV computes something else: {difference}"
+    times = take_turns(15, opencv, lambda: network.predict_on_batch(image))
+    what = "images per second at full width, ours over OpenCV's `cv2.dnn`"
+    return [Row(what, times[:, 0] / times[:, 1], "")]
+
+
 def measure_memory():
-    """Peak resident memory of training: on 400 images as a share of 3 GB, and over that on 100 images with as many steps."""
+    """Peak memory of a training: as a share of 2 GB, and with four times the images."""
     peaks = {}
     for count in (100, 400):
-        output = subprocess.run([sys.executable, __file__, "--train", str(count)], check=True, stdout=subprocess.PIPE, text=True)
+        command = [sys.executable, __file__, "--train", str(count)]
+        output = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
         peaks[count] = int(output.stdout.split()[-1])
-    print("   peaks:", ", ".join(f"{peak / 1e9:.2f} GB on {count} images" for count, peak in peaks.items()), flush=True)
+    texts = [f"{peak / GIGABYTE:.2f} GB on {n} images" for n, peak in peaks.items()]
+    print("   peaks:", ", ".join(texts), flush=True)
+    share = np.array([peaks[400] / (2 * GIGABYTE)])
+    growth = np.array([peaks[400] / peaks[100]])
     return [
-        Row("peak memory of training on 400 images, share of 3 GB", np.array([peaks[400] / 3e9]), "below 1"),
-        Row("peak memory of training, 400 images over 100", np.array([peaks[400] / peaks[100]]), "about 1"),
+        Row("peak memory of a training on 400 images, share of 2 GB", share, "below 1"),
+        Row("peak memory of a training, 400 images over 100", growth, "about 1"),
     ]
 
 
 def train_and_print_peak(count):
-    """Train on `count` images for 400 / count epochs at the largest sides, with validation; the last word printed: peak bytes."""
-    splits, anchors = yolo.load_splits(SETTINGS.voc_dir), reference_anchors()
-    settings = replace(SETTINGS, epochs=400 // count, phases=SETTINGS.phases[-1:])
-    model = training_model(anchors)
+    """Train on `count` images for 400 / count epochs; the last word is the peak."""
+    splits = yolo.load_splits(SETTINGS.voc_dir)
+    anchors = reference_anchors()
+    settings = replace(SETTINGS, epochs=400 // count, patience=10, weights=None)
     with tempfile.TemporaryDirectory() as folder:
-        yolo.train_detector(model, splits.train[:count], splits.validation[:16], anchors, settings, folder=folder)
+        yolo.train_detector(
+            build_network(anchors),
+            splits.train[:count],
+            splits.validation[:32],
+            anchors,
+            settings,
+            folder=folder,
+        )
     print(peak_memory())
 
 
 def peak_memory():
-    """Bytes that this process had in memory at most."""
+    """Most bytes that this process has had in memory."""
     status = Path("/proc/self/status")
-    if status.exists():  # Linux: its getrusage counts what the starting process had, too
-        return 1024 * int(status.read_text().split("VmHWM:")[1].split()[0])
+    if status.exists():  # Linux counts the parent's memory in getrusage
+        words = status.read_text().split("VmHWM:")[1].split()
+        return 1024 * int(words[0])
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 
 
+def as_text(value):
+    return f"{value:.3f}" if value < 0.1 else f"{value:.2f}"
+
+
 def table(rows):
-    """The rows as a markdown table."""
+    """The rows as a Markdown table."""
     lines = ["| what | ratio | quartiles | target |", "|---|---|---|---|"]
-    for what, ratios, target in rows:
-        low, median, high = (f"{value:.3f}" if value < 0.1 else f"{value:.2f}" for value in np.percentile(ratios, (25, 50, 75)))
-        lines.append(f"| {what} | {median} | {f'{low} to {high}' if len(ratios) > 1 else ''} | {target} |")
+    for row in rows:
+        low, median, high = map(as_text, np.percentile(row.ratios, (25, 50, 75)))
+        spread = f"{low} to {high}" if len(row.ratios) > 1 else ""
+        lines.append(f"| {row.what} | {median} | {spread} | {row.target} |")
     return "\n".join(lines)
 
 
-MEASURES = dict(input=measure_input, generator=measure_generator, loss=measure_loss, opencv=measure_opencv,
-                suppression=measure_suppression, memory=measure_memory)  # fmt: skip
+MEASURES = {
+    "input": measure_input,
+    "loss": measure_loss,
+    "suppression": measure_suppression,
+    "opencv": measure_opencv,
+    "memory": measure_memory,
+}
 
 
 def main():
     names = sys.argv[1:] or list(MEASURES)
-    if unknown := [name for name in names if name not in MEASURES]:
-        sys.exit(f"{unknown[0]}: choose from {', '.join(MEASURES)}")
+    for name in names:
+        if name not in MEASURES:
+            sys.exit(f"{name}: choose from {', '.join(MEASURES)}")
     rows = []
     for name in names:
         print(f"{name}: {MEASURES[name].__doc__}", flush=True)
         rows += MEASURES[name]()
-    versions = f"TensorFlow {tf.__version__}, Keras {yolo.keras.__version__}, OpenCV {cv2.__version__}"
-    text = f"Ratios of two sides, measured in turns on two CPU cores, {versions}. Written by `make bench`.\n\n{table(rows)}\n"
+    versions = (
+        f"TensorFlow {tf.__version__}, Keras {keras.__version__}, "
+        f"OpenCV {cv2.__version__}"
+    )
+    text = (
+        "Ratios of two sides, measured in turns on two CPU cores, "
+        f"{versions}. Written by `make bench`.\n\n{table(rows)}\n"
+    )
     print(f"\n{text}", end="")
     if not sys.argv[1:]:
-        (REFERENCE / "bench.md").write_text(text)
+        (yolo.REFERENCE / "bench.md").write_text(text)
 
 
 if __name__ == "__main__":
-    train_and_print_peak(int(sys.argv[2])) if sys.argv[1:2] == ["--train"] else main()
+    if sys.argv[1:2] == ["--train"]:
+        train_and_print_peak(int(sys.argv[2]))
+    else:
+        main()
