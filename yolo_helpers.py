@@ -880,8 +880,8 @@ class Passthrough(keras.layers.Layer):
     """
 
     def call(self, x):
-        b, h, w = tf.unstack(tf.shape(x)[:3])
-        c = x.shape[3]
+        b, c = tf.shape(x)[0], x.shape[3]
+        h, w = tf.shape(x)[1], tf.shape(x)[2]
         x = tf.transpose(x, (0, 3, 1, 2))  # (B, C, H, W), Darknet's memory
         x = tf.reshape(x, (b, c // 4, h, 2, w, 2))  # (B, C/4, 2H, 2W) in 2 x 2 blocks
         x = tf.transpose(x, (0, 3, 5, 1, 2, 4))  # (B, 2, 2, C/4, H, W)
@@ -898,9 +898,9 @@ class SplitAnchors(keras.layers.Layer):
         self.num_anchors = num_anchors
 
     def call(self, x):
-        batch, rows, columns = tf.unstack(tf.shape(x)[:3])
         numbers = x.shape[3] // self.num_anchors  # 5 + C
-        return tf.reshape(x, (batch, rows, columns, self.num_anchors, numbers))
+        shape = (tf.shape(x)[0], tf.shape(x)[1], tf.shape(x)[2])
+        return tf.reshape(x, (*shape, self.num_anchors, numbers))
 
     def get_config(self):
         return {**super().get_config(), "num_anchors": self.num_anchors}
@@ -1633,6 +1633,8 @@ def train_detector(
 def describe_run(detector, train, validation, settings):
     """A dictionary of all that must be unchanged for a run to be continued."""
     network = detector.network
+    # With float16, Keras wraps the optimizer for loss scaling.
+    optimizer = getattr(detector.optimizer, "inner_optimizer", detector.optimizer)
     values = asdict(settings)
     for name in ("voc_dir", "artifacts", "weights"):  # folders may move
         del values[name]
@@ -1642,7 +1644,7 @@ def describe_run(detector, train, validation, settings):
         "train": fingerprint(train),
         "validation": fingerprint(validation),
         "anchors": detector.anchors.tolist(),
-        "optimizer": type(detector.optimizer).__name__,
+        "optimizer": type(optimizer).__name__,
         "weights": file_checksum(weights) if weights else "random",
         "trainable": [variable.path for variable in network.trainable_variables],
         "dtype": network.get_layer("conv_1").dtype_policy.name,

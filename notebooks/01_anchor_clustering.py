@@ -14,6 +14,7 @@
 #     display_name: Python 3
 #     language: python
 #     name: python3
+# ---
 
 # %% [markdown]
 # # 1 Anchors: which box shapes should the detector start from?

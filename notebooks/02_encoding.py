@@ -14,6 +14,7 @@
 #     display_name: Python 3
 #     language: python
 #     name: python3
+# ---
 
 # %% [markdown]
 # # 2 Encoding: what should the network answer?

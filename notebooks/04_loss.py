@@ -16,7 +16,6 @@
 #     name: python3
 # ---
 
-
 # %% [markdown]
 # # 4 The loss: how wrong is the network?
 #

@@ -339,16 +339,16 @@ figures.learned_by_heart(rows, known, unseen)
 #     return tf.add_n(terms) + tf.add_n(self.losses)
 # ```
 #
-# The full version also records each term as a metric, so that every term appears in the log. `yolo.compile_detector` makes such a detector and compiles it with the optimizer of this chapter. Then `fit` goes over the batches. To see that it really does the same, we let both take three steps from the same start and compare the weights.
+# The full version also records each term as a metric, so that every term appears in the log. `yolo.compile_detector` makes such a detector and compiles it with the optimizer of this chapter. Then `fit` goes over the batches. To see that it really does the same, we let both take two steps from the same start and compare the weights.
 
 # %%
 by_hand, by_fit = small_network(), small_network()
 before = by_hand.get_weights()
-three_batches = batches.take(3)
+two_batches = batches.take(2)
 
-train_by_hand(by_hand, three_batches)
+train_by_hand(by_hand, two_batches)
 detector = yolo.compile_detector(by_fit, anchors, toy, toy_steps)
-detector.fit(three_batches, shuffle=False, verbose=0)
+detector.fit(two_batches, shuffle=False, verbose=0)
 
 pairs = list(zip(by_hand.get_weights(), by_fit.get_weights(), strict=True))
 same = all(np.allclose(a, b, rtol=0.001, atol=0.001) for a, b in pairs)
@@ -359,7 +359,7 @@ print("the weights have moved by more than 0.01:", bool(moved > 0.01))
 print("both ways end with the same weights:", same)
 
 # %% [markdown]
-# The weights agree. We compare after three steps only, for a reason that is worth knowing. The two ways add up numbers in a different order, so their results differ in the seventh digit. Each step makes such a difference larger, and after some dozens of steps the two networks have different weights, although both are equally good. The same happens between two machines. It does not mean that anything is wrong.
+# The weights agree. We compare after two steps only, for a reason that is worth knowing. The two ways add up numbers in a different order, so their results differ in the seventh digit. Each step makes such a difference larger, and after some dozens of steps the two networks have different weights, although both are equally good. The same happens between two machines. It does not mean that anything is wrong.
 #
 # If you come from the series, this table tells you where everything has gone:
 #

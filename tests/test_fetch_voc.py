@@ -406,7 +406,7 @@ def test_weights_are_fetched_once_and_read(weights, server, source, tmp_path, ca
 
 def test_weights_of_another_network_are_refused(weights, server, source, tmp_path):
     server.content = server.content[:-4]
-    assert "the model needs" in message_of(
+    assert "the network needs" in message_of(
         source("good", name="yolov2.weights"), tmp_path, fetch_narrow_weights
     )
 
