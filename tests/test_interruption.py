@@ -373,10 +373,7 @@ def frozen(tmp_path):
         (lambda tmp_path: {"make_optimizer": keras.optimizers.Adam}, "optimizer"),
         (other_weights, "weights"),
         (frozen, "trainable"),
-        (
-            lambda tmp_path: {"network": build(dtype="mixed_float16")},
-            "optimizer, dtype",  # float16 wraps the optimizer
-        ),
+        (lambda tmp_path: {"network": build(dtype="mixed_float16")}, "dtype"),
     ],
 )
 def test_any_other_state_is_refused_and_kept(torn, tmp_path, monkeypatch, change, word):
