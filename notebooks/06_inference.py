@@ -253,7 +253,7 @@ for axis, threshold in zip(axes, (0.01, 0.1, 0.25)):
 plt.show()
 
 # %% [markdown]
-# Almost all of the 676 predictions are gone at any of these thresholds. What remains gathers on the objects, several
+# Most of the 676 predictions are gone at any of these thresholds. What remains gathers on the objects, several
 # boxes on each. The usual threshold for showing detections is 0.25. We use it everywhere except for the average
 # precision, and towards the end of this chapter we compare it with other thresholds.
 #
@@ -526,7 +526,7 @@ print(f"mAP {evaluation.mean_average_precision_11:.2f} (eleven recalls)")
 
 # %% [markdown]
 # The **mean average precision** (mAP) is the mean of the AP over all classes that have objects in the test images. The
-# two rules differ little on this data, but they do differ. When you compare with a published number, check which rule
+# two rules give nearly the same number on this data, but that need not be so. When you compare with a published number, check which rule
 # it uses. We always use the area.
 #
 # The classes differ, and how they differ is as interesting as their mean. The pre-trained weights of chapter 3 had seen
