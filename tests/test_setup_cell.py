@@ -272,7 +272,9 @@ def test_make_address_hands_its_word_to_the_script(copy):
     shutil.copyfile(ROOT / "Makefile", copy / "Makefile")
     before = contents(copy)
     for words in (["some-one/a.name", "VERSION=v1"], ["ADDRESS=some-one/a.name"]):
-        command = ["make", "address", *words, f"PYTHON={sys.executable}"]
+        # Under `make test` this make is a child of another one, and would say so.
+        command = ["make", "--no-print-directory", "address", *words]
+        command.append(f"PYTHON={sys.executable}")
         process = subprocess.run(command, cwd=copy, capture_output=True, text=True)
         assert process.returncode == 0, process.stderr
         last_line = process.stdout.splitlines()[-1]
