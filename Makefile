@@ -2,7 +2,7 @@
 PYTHON ?= python3
 RUN = .venv/bin/python
 
-.PHONY: run test lint lab notebooks bench voc address help install
+.PHONY: run test lint lab notebooks bench workshop slides voc address help install
 
 run: .venv/installed        ## run the six notebooks on copies: minutes later a trained detector and its mAP
 	$(RUN) notebooks/scripts/run_notebooks.py
@@ -22,6 +22,12 @@ notebooks: .venv/installed  ## execute the six notebooks anew and store their ou
 
 bench: .venv/installed      ## measure speed and memory in ratios within one run, for data/reference/bench.md
 	$(RUN) tests/tools/bench.py
+
+workshop: .venv/installed   ## make the student edition, the solutions and a zip for a room without a network
+	$(RUN) notebooks/scripts/workshop.py $(if $(filter no,$(SOLUTIONS)),--without-solutions)
+
+slides: .venv/installed     ## export the key figures of the chapters as slides of 1920 x 1080 pixels
+	$(RUN) notebooks/scripts/slides.py
 
 voc: .venv/installed        ## download the real Pascal VOC 2012 (2 GB) to data/VOCdevkit
 	$(RUN) data/fetch_voc.py

@@ -21,12 +21,10 @@ where it stopped when it is started again.
 
 import argparse
 import dataclasses
-import os
 import subprocess
 import sys
 from pathlib import Path
 
-os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")  # twice as fast on most processors
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
@@ -64,14 +62,14 @@ def render(seed, renderer):
 
 
 def pretraining_settings(epochs):
-    """Settings of `tiny` with the fifteen classes and smaller, cheaper images."""
+    """Settings of `tiny` with the fifteen classes, random weights and Adam's rate."""
     return dataclasses.replace(
         yolo.load_settings(),
         classes=BASE_CLASSES,
         weights=None,
         epochs=epochs,
         patience=epochs,
-        train_sizes=(224, 256, 288, 320, 352, 384, 416),
+        learning_rate=1e-3,
     )
 
 
@@ -122,7 +120,7 @@ def darknet_cfg(image_size, width, anchors, num_classes):
     numbers = ",".join(f"{value:.6g}" for value in np.ravel(anchors))
     sections.append(
         f"[region]\nanchors={numbers}\nbias_match=1\nclasses={num_classes}\ncoords=4\n"
-        f"num={len(anchors)}\nsoftmax=1\njitter=.3\nrescore=1\nobject_scale=5\n"
+        f"num={len(anchors)}\nsoftmax=1\njitter=.2\nrescore=1\nobject_scale=5\n"
         "noobject_scale=1\nclass_scale=1\ncoord_scale=1\nabsolute=1\n"
         "random=1\n"
     )
@@ -138,7 +136,7 @@ def main():
         default=sys.executable,
         help="Python with data/make_mini_voc/requirements.txt installed",
     )
-    parser.add_argument("--epochs", type=int, default=50)
+    parser.add_argument("--epochs", type=int, default=70)
     options = parser.parse_args()
 
     yolo.claim_folder(WORK)
@@ -155,6 +153,7 @@ def main():
     network = yolo.build_yolov2(
         None, len(anchors), len(settings.classes), settings.width, settings.seed
     )
+    yolo.set_objectness_bias(network)
     history = yolo.train_detector(
         network,
         train,

@@ -32,7 +32,7 @@
 # - what the passthrough is, and why Darknet's version differs from `tf.nn.space_to_depth`,
 # - how weights are stored in a file, and what you gain by starting from pre-trained ones.
 #
-# **Time:** reading 50 min, running 1 min on two CPU cores.
+# **Time:** reading 57 min, exercises 45 min, running 1 min on two CPU cores.
 #
 # Three names appear throughout. *The paper* is [YOLO9000](https://arxiv.org/abs/1612.08242), which introduced YOLOv2.
 # *Darknet* is the [program](https://github.com/pjreddie/darknet) of its authors. *The series* is the set of blog posts
@@ -71,13 +71,13 @@ root = found[0] if found else fetched
 sys.path[:0] = [str(root), str(root / "notebooks")]
 
 # %%
-import yolo_helpers as yolo  # isort: skip (before TensorFlow, for its settings)
-
 import cv2
 import figures
 import keras
 import numpy as np
 import tensorflow as tf
+
+import yolo_helpers as yolo
 
 figures.setup()
 settings = yolo.load_settings()
@@ -121,14 +121,15 @@ print("target", target.shape)
 # Two facts about the network follow from these two lines.
 #
 # First, 416 positions along each side must become 13. The network gets there by halving the map five times, since
-# 416 / 2 / 2 / 2 / 2 / 2 = 13. The figure shows our photo after each halving.
+# 416 / 2 / 2 / 2 / 2 / 2 = 13. The figure shows our photo after each halving, with the colours averaged. (The
+# network does something better than averaging, as we will see.)
 
 # %%
 figures.halvings(image)
 
 # %% [markdown]
 # In the last picture, one pixel stands for one cell, and nobody could recognise the dog in its three
-# colour values. So averaging colours is not enough. While the map shrinks, its number of channels grows
+# colour values. So colours alone are not enough. While the map shrinks, its number of channels grows
 # from 3 to 1,024, so that each of the 13 × 13 positions can carry a rich description of what is around it.
 #
 # Second, the last layer must produce one vector of 5 + C numbers for each anchor, in every cell.
@@ -140,7 +141,7 @@ print(f"{num_anchors} x (5 + {num_classes}) = {numbers_in_a_cell} numbers in eac
 print(f"13 x 13 x {num_anchors} = {num_predictions} predictions in each image")
 
 # %% [markdown]
-# So the last layer is a convolution with exactly that many filters. Its kernel covers 1 × 1 positions: it looks at the
+# So the last layer is a convolution with exactly 100 filters (for 20 classes). Its kernel covers 1 × 1 positions: it looks at the
 # 1,024 numbers of one cell and turns them into that cell's predictions. This last layer is called the *head*.
 #
 # The network has no fully connected layer anywhere. A convolution does not care how large its map is, so the same weights
@@ -149,7 +150,7 @@ print(f"13 x 13 x {num_anchors} = {num_predictions} predictions in each image")
 # %% [markdown]
 # ## What is repeated 22 times?
 #
-# Every layer except the head is the same small block: a convolution, then batch normalization, then a leaky ReLU. The
+# Every convolution except the head is part of the same small block: a convolution, then batch normalization, then a leaky ReLU. The
 # series calls it `ConvBatchLReLu`.
 
 
@@ -193,21 +194,22 @@ figures.channel_histograms(
 #
 # **Batch normalization** removes this problem. For each channel it subtracts the mean of the batch and divides by the
 # standard deviation, so all means become 0 and all spreads become 1. It then multiplies by a learned scale (*gamma*) and
-# adds a learned shift (*beta*). While it trains, it also keeps running averages of the means and variances. These are
-# used later, when there is no batch to measure. (We use `momentum=0.9` and not Keras' 0.99. The averages then follow
-# faster, which a short training needs.) Because the mean is subtracted anyway, a bias in the convolution would
-# have no effect, so there is none (`use_bias=False`). In the paper, adding batch normalization raised the mAP
-# from 63.4 to 65.8.
+# adds a learned shift (*beta*). Because the mean is subtracted anyway, a bias in the convolution would have no effect, so
+# there is none (`use_bias=False`).
+#
+# While it trains, it also keeps running averages of the means and variances. These are used later, when there is no batch
+# to measure. In the paper, adding batch normalization raised the mAP (mean average precision, here out of 100) from 63.4
+# to 65.8.
 #
 # The **leaky ReLU** makes the network more than a chain of linear maps. Positive values pass unchanged, and negative
 # values are multiplied by 0.1. That is why the left half of each histogram is squeezed against 0. The small slope keeps
 # a gradient for negative values too, so no filter can get stuck at zero.
 #
 # > **Pitfall.** Pre-trained weights expect the numbers that they were trained with, and Keras' defaults are different:
-# > the slope of its leaky ReLU is 0.3 instead of 0.1, and the epsilon of its batch normalization is 1e-3 instead
-# > of 1e-6. Epsilon is added to the variance before the division, so that nothing is divided by zero. Nothing crashes
-# > with the wrong value, but quiet channels become quieter. Here is how much remains of a channel whose variance
-# > is 0.00001:
+# > the slope of its leaky ReLU is 0.3 instead of 0.1, and the epsilon of its batch normalization is 1e-3 instead of 1e-6.
+# > Epsilon is added to the variance before the division, so that nothing is divided by zero. Nothing crashes with the
+# > wrong value, but channels with a small variance are made even smaller. Here is how much remains of a channel whose
+# > variance is 0.00001:
 
 # %%
 variance = 1e-5
@@ -216,15 +218,19 @@ for epsilon in (1e-6, 1e-3):
     print(f"epsilon {epsilon}: {remains:.0%} of the value remains")
 
 # %% [markdown]
-# With Keras' default, such a channel would reach the next layer at a tenth of its strength. (Darknet adds 1e-6 to the
-# square root of the variance instead of the variance. The two differ only for very quiet channels.)
+# With Keras' default, such a channel would reach the next layer at a tenth of its strength. (Darknet itself adds 1e-6 to
+# the square root of the variance. Keras cannot do exactly that, and 1e-6 comes closest: Darknet would keep nearly 100 %
+# of this channel, and we keep 95 %.)
+#
+# A third default is changed because our trainings are short. With `momentum=0.9` instead of 0.99, the running averages
+# follow faster.
 
 # %% [markdown]
 # ## Which layers lie between the photo and the answer?
 #
 # The figure shows the complete network of the paper. Start at the image on the left and go down.
 
-# %%
+# %% tags=["slide"]
 figures.architecture(image, num_anchors, num_classes)
 
 # %% [markdown]
@@ -233,13 +239,14 @@ figures.architecture(image, num_anchors, num_classes)
 # keeps only the largest of every 2 × 2 values and so halves the map. Each time, the convolutions that follow double the
 # number of channels.
 #
-# At the bottom, two more convolutions follow, and the flow turns upwards. At the *concatenation*, the coarse
-# 13 × 13 map is joined with a finer one: the map of conv 13, which is still 26 × 26, has taken a short cut round the last
-# pooling. This short cut is the *passthrough*. One more convolution mixes the two, and the head makes the raw output. In
+# At the bottom, two more convolutions follow, and the flow turns upwards. At the *concatenation*, the coarse 13 × 13 map is joined with a finer one: the map of conv 13, which is still 26 × 26,
+# has taken a short cut round the last pooling (red arrow). This short cut is the *passthrough*. On it, conv 21 reduces
+# the number of channels, and a *reordering* turns 26 × 26 into 13 × 13. One more convolution mixes the two maps, and the
+# head makes the raw output. In
 # every cell, it holds one row of numbers for each anchor.
 #
 # In code, we write the backbone first. Many of its 3 × 3 convolutions alternate with 1 × 1 convolutions that halve the
-# number of channels. They save work: a 3 × 3 convolution from 1,024 to 1,024 channels has 9.4 million weights, but
+# number of channels. They save weights, and therefore work: a 3 × 3 convolution from 1,024 to 1,024 channels has 9.4 million weights, but
 # 1 × 1 to 512 channels and 3 × 3 back to 1,024 have 5.2 million together.
 
 
@@ -269,8 +276,9 @@ def darknet19(x):
 
 
 # %% [markdown]
-# The rest adds what detection needs. `yolo.Passthrough` turns the 26 × 26 map into a 13 × 13 map with four times as many
-# channels. How it does so is the subject of a section below.
+# The rest adds what detection needs. `yolo.Passthrough` does the reordering: it turns the 26 × 26 map into a 13 × 13 map
+# with four times as many channels. How it does so is the subject of a section below. For easy reading we fix the image
+# size at 416 here.
 
 
 # %%
@@ -310,8 +318,9 @@ print(f"{total - trainable:,} are running means and variances")
 #
 # The following chapters use `yolo.build_yolov2`, which builds this network in a loop over a table of layers. It adds two
 # conveniences. With `image_size=None` it accepts every multiple of 32. And `width=0.25` gives every layer except
-# the head a quarter of its filters, hence about a sixteenth of the weights. That is the network of the profile `tiny`,
-# which trains on two CPU cores in minutes.
+# the head a quarter of its filters, hence about a sixteenth of the weights. The settings of this project come as two *profiles*: `tiny`, with this
+# small network and rendered images, trains on two CPU cores in minutes, and `full` is the paper's network for the real
+# Pascal VOC. Unless you choose another one, you are working with `tiny`.
 #
 # Is it really the same network? We copy all weights from one to the other and compare the raw outputs for our photo. The
 # batch normalizations get random numbers first, because their initial zeros and ones would hide mistakes.
@@ -339,7 +348,8 @@ raw_written_out = network_voc(image[None], training=False).numpy()
 difference = np.abs(raw - raw_written_out).max() / np.abs(raw).max()
 print("raw output", raw.shape, "the same:", bool(difference < 1e-5))
 small = yolo.build_yolov2(None, num_anchors=4, num_classes=20, width=0.25)
-print(f"width 1: {network.count_params():,}, width 0.25: {small.count_params():,}")
+print(f"parameters: width 1 {network.count_params():,}")
+print(f"            width 0.25 {small.count_params():,}")
 
 # %% [markdown]
 # ## Where are the weights, and where is the work?
@@ -348,7 +358,7 @@ print(f"width 1: {network.count_params():,}, width 0.25: {small.count_params():,
 # position of its map. So the number of multiplications is the number of weights times the number of positions.
 
 # %%
-# sides of the 23 maps, in the order of the convolutions
+# The sides of the 23 maps, in the order of the convolutions.
 sides = [416, 208] + 3 * [104] + 3 * [52] + 5 * [26] + 7 * [13] + [26] + 2 * [13]
 weights, work = [], []
 for (convolution, _), side in zip(yolo.darknet_layers(network_voc), sides, strict=True):
@@ -359,13 +369,14 @@ heavy = weights[18] + weights[19] + weights[21]  # conv_19, conv_20, conv_22
 print(f"{sum(work):.1f} billion multiplications for one image")
 print(f"{heavy / sum(weights):.0%} of the weights are in conv_19, conv_20 and conv_22")
 
-# %%
+# %% tags=["slide"]
 figures.layer_costs(range(1, 24), weights, work)
 
 # %% [markdown]
-# The early layers have few weights, but use them at thousands of positions. The late layers have only 169
-# positions, but weights by the million. Wherever a pooling halves the side and the channels double, the work of a
-# 3 × 3 layer stays the same, so many bars have equal height. Two practical rules follow. If the network is too large for your disk or
+# The early layers have few weights, but use them at up to 173,056 positions. The late layers have only 169 positions, but
+# weights by the million. A pooling leaves a quarter of the positions. If the channels double at the same time, a 3 × 3
+# layer has four times the weights, because it has twice as many channels on both sides. Its work stays the same, so many
+# bars have equal height. Two practical rules follow. If the network is too large for your disk or
 # memory, the last 3 × 3 layers are the place to save, and that saves work too. If it is too slow, smaller images help every layer:
 # half the side means a quarter of the work.
 
@@ -395,8 +406,8 @@ print(f"theoretical receptive field: {field} x {field} pixels")
 # pixels can have an influence, not how much each of them has. A pixel near the border of the field reaches the output
 # along few paths, a pixel in the middle along very many.
 #
-# We can measure the influence: it is the gradient of a cell's values with respect to the pixels. We use an image
-# of 640 × 640 pixels, so that the whole field fits in, and a network with random weights.
+# We can measure the influence: it is the gradient of a cell's values with respect to the pixels. We use an image of 640 × 640 pixels, so that the whole field fits in, and the network `small` from above, which has a
+# quarter of the filters and random weights.
 
 # %%
 large_image, _, _ = yolo.make_example(example, anchors, 640, num_classes)
@@ -416,13 +427,13 @@ for side in range(32, field + 1, 32):
         break
 print(f"90 % of the influence comes from {side} x {side} pixels")
 
-# %%
+# %% tags=["slide"]
 figures.seen_pixels(large_image, influence, field, side, cell)
 
 # %% [markdown]
-# Nine tenths of the influence (red) come from less than half of the theoretical field's area (dashed), and the influence
-# is strongest near the cell. This smaller area is called the *effective* receptive field. Training can enlarge it, but
-# it remains smaller than the theoretical one. It is still many times larger than the cell, and so a cell can judge objects
+# Nine tenths of the influence (red) come from less than half of the theoretical field's area (dashed). It is concentrated
+# round the cell, and spread unevenly. This smaller area is called the *effective* receptive field. It differs from image
+# to image, and training is reported to enlarge it (Luo et al. 2016). It is still many times larger than the cell, and so a cell can judge objects
 # that reach far beyond its own border.
 
 # %% [markdown]
@@ -460,13 +471,13 @@ figures.reordered_channels(
 )
 
 # %% [markdown]
-# Look at channel 0 of the two results. `space_to_depth` takes 0, 2, 8 and 10, the upper left values of the four blocks
-# (circles). Darknet takes 0, 2, 4 and 6 (squares): all of them come from the upper half of the input, but two of them are
-# put into the lower half of the output. The reason is that Darknet's code treats the map in memory as if it
+# The figure shows channel 0 of the input and of the two results. `space_to_depth` takes 0, 2, 8 and 10, the upper left
+# values of the four blocks, and each stays where it was. Darknet takes 0, 2, 4 and 6. All of them come from the upper
+# half of the input, but 4 and 6 are put into the lower half of the output. The reason is that Darknet's code treats the map in memory as if it
 # had a quarter of its channels and twice its height and width. Whether that was intended is unknown.
 #
-# Both results contain all 64 values. No information is lost in either order. But half of the values stand in
-# other places. The next figure shows what this means at the network's real size, for two cells: it marks the pixels of
+# All 16 output channels together contain all 64 values, so no information is lost in either order. But with Darknet's,
+# half of the values move to another place. The next figure shows what this means at the network's real size, for two cells: it marks the pixels of
 # the 26 × 26 map whose values arrive there.
 
 # %%
@@ -485,7 +496,8 @@ figures.passthrough_sources(sources, {(5, 8): figures.BLUE, (12, 3): figures.RED
 # Does it matter? A network that is trained with one order learns to use that order. The paper reports
 # that adding the passthrough raised the mAP from 74.4 to 75.4. On the small data set of this repository we could not
 # confirm a benefit. We compared short trainings with Darknet's order, with `space_to_depth` and without any passthrough.
-# The three differed less than runs that differ only in their seed, so the question is undecided there.
+# The three differed less than runs that differ only in their seed, so for our data the question is undecided. The script
+# [ablation.py](scripts/ablation.py) repeats such comparisons.
 #
 # > **Pitfall.** The order does matter when weights are loaded that were trained with the other one. The shapes fit, nothing
 # > complains, and half of the fine features arrive in the wrong place. Many ports of YOLOv2 load Darknet's weights into a
@@ -503,7 +515,10 @@ figures.weights_file()
 # %% [markdown]
 # There are no names, no shapes and no checksum. A program that reads the file must know the network, and must read exactly
 # the right count of numbers for each layer. The header holds three version numbers and the number of images that the
-# network was trained on. We write our small network into such a file and look at its beginning.
+# network was trained on. Old files store that number in 4 bytes and newer ones in 8, hence the header of 16 or 20 bytes.
+# (If file formats do not interest you, jump to the section on pre-trained weights. All you need is that
+# `load_darknet_weights` reads such a file, and that `head=False` leaves out the last layer.)
+# We write our small network into such a file and look at its beginning.
 
 # %%
 path = Path(tempfile.mkdtemp()) / "small.weights"
@@ -551,9 +566,9 @@ except ValueError as error:
 # The message also names the cure. With `head=False`, everything except the head is read, and the head keeps its random
 # start. We will use this in the next section.
 #
-# > **Pitfall.** Newer files have a header of 20 bytes, older ones of 16. A reader that skips 16 bytes in every
-# > case starts 4 bytes too soon in a newer file, so every number lands one place too late. The last mean of each layer then becomes the first
-# > variance. Means can be negative, the square root of a negative number is not a number, and soon all outputs are NaN.
+# > **Pitfall.** A reader that skips 16 bytes in every case takes the last 4 bytes of a newer header for the first weight,
+# > and all numbers shift by one. The last mean of each layer then becomes its first variance. Means can be negative, the
+# > square root of a negative number is not a number, and soon all outputs are NaN.
 # > `load_darknet_weights` takes the length from the version and refuses a file with negative variances.
 
 # %% [markdown]
@@ -588,8 +603,8 @@ else:
     print(f"OpenCV {cv2.__version__} has no Darknet reader")
 
 # %% [markdown]
-# The cell prints True if the raw outputs agree. Then the order of the layers, the layout of the kernels, epsilon, the slope of the leaky ReLU and
-# the passthrough are what OpenCV's reader of Darknet files expects.
+# If both programs give the same raw output, then the order of the layers, the layout of the kernels, epsilon, the slope of
+# the leaky ReLU and the passthrough are what OpenCV's reader of Darknet files expects.
 
 # %% [markdown]
 # ## What do pre-trained weights bring?
@@ -597,8 +612,8 @@ else:
 # The data set of this repository has 400 training images. That is little for a network with millions of weights, which
 # starts without knowing what an edge or a wheel is. *Transfer learning* is the way out. Someone trains the network on a larger data set.
 # We take over its weights, except for the head, which belongs to the other classes and anchors. Then we continue the
-# training on our own data, which is called *fine-tuning*. The edges, textures and parts that the network
-# has learned to recognise are useful for our objects too, even for classes that it has never seen.
+# training on our own data, which is called *fine-tuning*. Surfaces, outlines and parts that the network has learned to recognise are useful for our objects too, even for classes
+# that it has never seen.
 #
 # The paper works in this way. Its backbone first learns to classify the 1.28 million images of ImageNet, and then becomes
 # part of a detector. The series goes one step further and starts from a complete detector, trained
@@ -606,8 +621,9 @@ else:
 #
 # - The profile `full` starts from `yolov2.weights`, the authors' detector for the 80 classes of COCO.
 # - The profile `tiny` starts from `data/pretrained/tiny.weights`. We have trained this small detector on rendered scenes
-#   of 15 of VOC's classes. It has never seen a bird, a bus, a cow, a motorbike or a sofa. So for our cows there really is
-#   something to transfer, and chapter 5 reports how well these five classes are learned.
+#   of 15 of VOC's classes. It has never seen a bird, a bus, a cow, a motorbike or a sofa. Whatever helps with our two cows was therefore
+#   learned from other classes, which makes these five classes an honest test of transfer. Chapter 5 reports how well they
+#   are learned.
 #
 # `settings.weights` names the file. It is `None` if you have set `YOLO_WEIGHTS=none` to do without. In the profile `full`,
 # the next cell downloads the file if it is missing.
@@ -655,15 +671,16 @@ for name in ("conv_1", "conv_3", "conv_9", "conv_14", "conv_20"):
     print(f"{name:7} correlation {np.corrcoef(before, after)[0, 1]:.2f}")
 
 # %% [markdown]
-# With the weights of the profile `tiny`, the correlation falls with depth. The first layers have hardly changed: even a
-# random 3 × 3 filter reacts to some edge or colour, and the network could use these filters almost as they were. Of the
-# last layers, little of the start is left.
+# With the weights of the profile `tiny`, the correlation falls with depth. The first layers have hardly changed. Even a
+# random 3 × 3 filter reacts to some edge or colour, so the network may have been able to use these filters almost as they
+# were. The last layers have moved much further from their start. In this small network, most of what was learned is in
+# the later layers.
 #
 # We can see what it has learned in the feature maps of the running example. For an early layer (conv 3) and a late one
 # (conv 20), the figure shows the three channels with the largest spread. The random network has no running averages yet,
 # so its batch normalizations measure this photo instead (`training=True`).
 
-# %%
+# %% tags=["slide"]
 layer_names = {"leaky_3": "conv 3, 104 × 104", "leaky_20": "conv 20, 13 × 13"}
 maps = {}
 for name, model in networks.items():
@@ -672,13 +689,15 @@ for name, model in networks.items():
     values = inner(image[None], training=model is random_network)
     values = [value.numpy()[0] for value in values]
     maps[name] = list(zip(layer_names.values(), values, strict=True))
-figures.feature_maps(image, maps, "Does a late layer respond to whole objects?")
+title = "After pre-training, a late layer responds in fewer and larger areas"
+figures.feature_maps(image, maps, title)
 
 # %% [markdown]
-# In the early layer, both networks show edges and areas of one colour. In the late layer they differ. The random channels
-# respond to scattered spots, most of them round the white legs of the lying cow, which stand out. The loaded channels
-# respond to the standing cow as a whole, although the pre-training of `tiny` has never shown a cow. The head can build
-# its predictions on such channels. One image is only a hint, of course. Chapter 5 measures what the weights are worth.
+# Bright means large, and each picture has its own scale. In the early layer, both networks show edges and areas of one
+# colour. In the late layer they differ. The random channels respond to scattered spots, most of them round the white legs
+# of the lying cow, which stand out. The loaded channels respond in one connected band at the height of the two cows, although the pre-training of `tiny` has
+# never shown a cow. Whether they react to the animals or only to the place where objects often are, one image cannot tell.
+# It is a hint and no more. Chapter 5 measures what the weights are worth.
 #
 # Chapter 5 must train from exactly the weights that you have seen here. So we write down the name and the checksum of
 # the file.
@@ -718,9 +737,10 @@ heads = {"standard deviation 0.01": raw, "standard deviation 0.1": 10 * raw}
 for name, output in heads.items():
     decoded = yolo.decode_predictions(output, anchors)
     factors = np.exp(output[..., 2:4])
-    for what, values in (("objectness", decoded.objectness), ("size", factors)):
+    print(name)
+    for what, values in (("objectness", decoded.objectness), ("size factor", factors)):
         low, middle, high = np.quantile(values, [0.05, 0.5, 0.95])
-        print(f"{name}, {what:10} median {middle:.2f}, 90 % {low:.2f} to {high:.2f}")
+        print(f"  {what:11} median {middle:.2f}, middle 90 %: {low:.2f} to {high:.2f}")
 
 # %%
 cells = np.argwhere(target[..., 4].any(axis=-1))  # where the objects' centres are
@@ -730,12 +750,400 @@ figures.first_predictions(
 )
 
 # %% [markdown]
-# The figure shows the predictions of the cells that hold the centres of the objects (black dots). With the small start,
+# With the small start, nearly all boxes have between 0.7 and 1.2 times the size of their anchor. With the large one, the
+# factors reach from a fiftieth to more than six. The figure shows the predictions of the cells that hold the
+# centres of the objects (black dots). With the small start,
 # each of these cells predicts the four anchors around its middle, and so do all other cells. With the large start,
 # the boxes have shapes that nobody has asked for, and training would have to undo them first.
 #
 # Neither answer is useful yet. With the small start, all predictions claim an object with a probability of about one half, no matter
 # whether their cell shows a cow or grass. Teaching the network the difference is the task of the next two chapters.
+
+# %% [markdown]
+# ## Exercises
+#
+# Each exercise has a starter cell for you to complete, a folded solution, and a check cell that says whether your
+# answer is right. To try an exercise yourself here, complete the starter cell, skip the folded solution and run the
+# check. The student edition (`make workshop`) leaves the solutions out.
+
+# %% tags=["exercise-setup"]
+small = yolo.build_yolov2(None, num_anchors=4, num_classes=20, width=0.25)
+# From the photo to conv_22, without the passthrough: "pool" or (filters, kernel size)
+main_path = yolo.DARKNET19 + 3 * ((1024, 3),)  # conv_19, conv_20 and conv_22
+
+
+def receptive_field(layers):
+    """Side of the theoretical receptive field in pixels."""
+    field, step = 1, 1
+    for layer in layers:
+        kernel_size = 2 if layer == "pool" else layer[1]
+        field += (kernel_size - 1) * step
+        if layer == "pool":
+            step *= 2
+    return field
+
+
+def multiplications(layers, image_size):
+    """Number of multiplications for one image of so many pixels along each side."""
+    total, side, channels = 0, image_size, 3
+    for layer in layers:
+        if layer == "pool":
+            side //= 2
+        else:
+            filters, kernel_size = layer
+            total += kernel_size**2 * channels * filters * side**2
+            channels = filters
+    return total
+
+
+# %% [markdown]
+# ### Exercise 3.1: Twice the image size (5 minutes)
+#
+# In a larger image, a small object has more pixels. So it is tempting to run the same network on images of 832 × 832
+# pixels instead of 416 × 416. What does that change? Before you run anything, predict the factor for each of these four
+# quantities. A factor of 1 means that nothing changes.
+#
+# - `"parameters"`: the number of parameters of the network,
+# - `"predictions"`: the number of predictions for one image,
+# - `"multiplications"`: the number of multiplications for one image,
+# - `"receptive field"`: the side of an output's theoretical receptive field, in pixels.
+#
+# Hand in the four factors. The check runs the small network at both image sizes.
+
+# %% tags=["starter"]
+prediction = {
+    "parameters": None,  # a factor, such as 1 or 2
+    "predictions": None,
+    "multiplications": None,
+    "receptive field": None,
+}
+
+# %% cellView="form" jupyter={"source_hidden": true} tags=["solution"]
+# @title Solution
+# A kernel has the same weights for a map of any size, and it reaches as many pixels as
+# before. But every map is twice as high and twice as wide, so the grid has 26 x 26
+# cells, and each weight is used at four times as many positions.
+prediction = {
+    "parameters": 1,
+    "predictions": 4,
+    "multiplications": 4,
+    "receptive field": 1,
+}
+
+# %% tags=["check"]
+hints = {
+    "parameters": "a kernel keeps its weights, whatever the size of the map",
+    "predictions": "the grid grows in width and in height, so count its cells",
+    "multiplications": "each weight is used once at every position of a map",
+    "receptive field": "the code that computes the field never asks for the image size",
+}
+factors = {"parameters": 1, "receptive field": 1}
+before, after = [small(np.zeros((1, side, side, 3))).shape for side in (416, 832)]
+factors["predictions"] = np.prod(after[1:4]) / np.prod(before[1:4])
+work = [multiplications(main_path, side) for side in (416, 832)]
+factors["multiplications"] = work[1] / work[0]
+
+for quantity, hint in hints.items():
+    factor = prediction.get(quantity)
+    assert factor is not None, f"your factor for {quantity} is still empty"
+    assert factor == factors[quantity], f"{quantity}: {factor} is not right; {hint}"
+print(f"The raw output grows from {tuple(before)} to {tuple(after)}.")
+field = receptive_field(main_path)
+print("Exercise 3.1 is right: the same weights do four times the work. The field")
+print(f"stays at {field} pixels, so no cell can see the whole of the larger image.")
+
+# %% [markdown]
+# ### Exercise 3.2: What is in this file? (15 minutes)
+#
+# You find a file of Darknet weights, and nobody remembers for how many classes it was trained. The file holds no names,
+# but its length gives the answer away. Complete `classes_in_file`. You may assume that the file belongs to the network
+# of the paper, with all its filters, and that you know the length of the header and the number of anchors. You need
+# these facts:
+#
+# - After the header, each parameter takes 4 bytes.
+# - All layers before the head have 50,547,936 parameters together.
+# - The head is a 1 × 1 convolution. Each of its filters reads 1,024 channels, and, unlike in the other layers, it also
+#   has a bias.
+# - The head has one filter for each number of a cell: anchors × (5 + C).
+#
+# If a file cannot belong to such a network, raise a `ValueError`, as `load_darknet_weights` does. This is the case if
+# the numbers of the head do not make up whole filters, if the filters cannot be shared equally among the anchors, or if
+# not even one class is left.
+#
+# One answer is known from this chapter: the authors' `yolov2.weights` has 203,934,260 bytes, a header of 16 bytes, 5
+# anchors and 80 classes. Hand in the function.
+
+
+# %% tags=["starter"]
+def classes_in_file(num_bytes, header_bytes, num_anchors):
+    """Number of classes of a YOLOv2 network, from the length of its weights file.
+
+    Parameters
+    ----------
+    num_bytes : int
+        Length of the whole file, in bytes.
+    header_bytes : int
+        Length of its header, 16 or 20 bytes.
+    num_anchors : int
+
+    Returns
+    -------
+    int
+
+    Raises
+    ------
+    ValueError
+        If the file cannot belong to a YOLOv2 network with so many anchors.
+    """
+    return None  # your code
+
+
+# %% cellView="form" jupyter={"source_hidden": true} tags=["solution"]
+# @title Solution
+def classes_in_file(num_bytes, header_bytes, num_anchors):
+    """Number of classes of a YOLOv2 network, from the length of its weights file."""
+    # `divmod` gives a quotient and its remainder. Each remainder must be 0.
+    parameters, spare_bytes = divmod(num_bytes - header_bytes, 4)
+    head_parameters = parameters - 50_547_936
+    filters, spare_parameters = divmod(head_parameters, 1024 + 1)  # weights and bias
+    numbers_per_anchor, spare_filters = divmod(filters, num_anchors)
+    num_classes = numbers_per_anchor - 5
+    if spare_bytes or spare_parameters or spare_filters or num_classes < 1:
+        raise ValueError(f"{num_bytes:,} bytes do not fit {num_anchors} anchors")
+    return num_classes
+
+
+# %% tags=["check"]
+def answer_for(num_bytes, header_bytes, num_anchors):
+    try:
+        return classes_in_file(num_bytes, header_bytes, num_anchors)
+    except ValueError:
+        return "ValueError"
+
+
+found = answer_for(203_934_260, 16, 5)  # the authors' file
+large = answer_for(318_094_664, 20, 3)  # 9,418 classes, as in YOLO9000
+assert found is not None, "classes_in_file is still empty: it returns None"
+assert found != 425, "425 is the number of filters; share them among the 5 anchors"
+assert found != 85, "each anchor has 5 + C numbers: subtract the 5 at the end"
+assert "ValueError" not in (found, large), (
+    "you refuse a file that is in order: subtract the header first, count 4 bytes for "
+    "each parameter, and 1,024 weights and one bias for each filter"
+)
+assert found < 1000, "far too many classes: each number takes 4 bytes of the file"
+assert found == 80, f"80 classes are right for yolov2.weights, you find {found}"
+assert large != 9427, "a filter of the head has 1,024 weights and a bias: 1,025 numbers"
+assert large == 9418, f"a file of 9,418 classes and 3 anchors gives {large}"
+for misfit, reason in {
+    (203_930_260, 16, 5): "the last 1,000 numbers are missing, so a filter is cut off",
+    (203_934_260, 16, 4): "425 filters cannot be shared equally among 4 anchors",
+    (202_191_764, 20, 5): "the file ends before the head, so no class is left",
+}.items():
+    assert answer_for(*misfit) == "ValueError", (
+        f"classes_in_file{misfit} must raise a ValueError: {reason}"
+    )
+print("Exercise 3.2 is right: the length of a file tells you the number of classes.")
+print("Which classes they are, and in which order, you have to learn elsewhere.")
+
+# %% [markdown]
+# ### Exercise 3.3: What does a finer grid cost? (10 minutes)
+#
+# Here is another idea for small objects: leave out the last pooling, the one before conv 14, and keep the image size of
+# 416 pixels. The grid then has 26 × 26 cells of 16 pixels.
+#
+# In the first cell of the exercises, `main_path` lists the layers from the photo to conv 22, without the passthrough. A
+# convolution is a pair (filters, kernel size). Change `finer_path` so that it is `main_path` without its last `"pool"`,
+# and run the cell. It prints the receptive field and the number of multiplications of both networks.
+#
+# The receptive field should shrink by 208 pixels. Which of these statements explains most of the 208 pixels?
+#
+# - **A**: A pooling makes the field one step wider, and this step is missing now.
+# - **B**: On the finer map, neighbouring positions are 16 pixels apart and not 32. So each 3 × 3 kernel after the
+#   missing pooling widens the field by only half as much.
+# - **C**: There are four times as many cells. They share the photo among them, so each cell has a smaller part to see.
+# - **D**: Without the pooling, the layers after it have fewer weights, and so they reach fewer pixels.
+#
+# Hand in the changed list and the letter.
+
+# %% tags=["starter"]
+finer_path = list(main_path)  # a copy, which you may change
+# your code
+
+explanation = None  # "A", "B", "C" or "D"
+
+for name, layers in {"main path": main_path, "finer path": finer_path}.items():
+    billions = multiplications(layers, 416) / 1e9
+    print(f"{name:10} field {receptive_field(layers)}, {billions:.1f} billion")
+
+# %% cellView="form" jupyter={"source_hidden": true} tags=["solution"]
+# @title Solution
+finer_path = list(main_path)
+pools = [i for i, layer in enumerate(finer_path) if layer == "pool"]
+del finer_path[pools[-1]]
+
+# Six 3 x 3 kernels come after the missing pooling. Each made the field 2 x 32 pixels
+# wider and now adds only 2 x 16 pixels. That is 6 x 32 = 192 of the 208 pixels. The
+# other 16 are the step of the pooling itself (A). The number of weights does not change
+# (D), and cells do not share the photo: their fields overlap (C).
+explanation = "B"
+
+for name, layers in {"main path": main_path, "finer path": finer_path}.items():
+    billions = multiplications(layers, 416) / 1e9
+    print(f"{name:10} field {receptive_field(layers)}, {billions:.1f} billion")
+
+# %% tags=["check"]
+wrong_because = {
+    "A": "the last pooling adds 16 pixels to the field, but 208 are missing",
+    "C": "cells do not share the photo; their receptive fields overlap",
+    "D": "a kernel's weights depend on its size and channels; neither has changed",
+}
+convolutions = [layer for layer in main_path if layer != "pool"]
+assert finer_path != list(main_path), "finer_path is still unchanged: remove a pooling"
+assert finer_path.count("pool") == 4, "exactly one of the five poolings must go"
+assert [layer for layer in finer_path if layer != "pool"] == convolutions, (
+    "the convolutions must stay as they are, in the same order"
+)
+assert finer_path[1] == "pool", (
+    "you have removed the first pooling, as list.remove does; the last one must go"
+)
+assert receptive_field(finer_path) == 358, (
+    "you have removed a pooling further up; the last one, before conv 14, must go"
+)
+assert explanation is not None, "the explanation is still empty: choose a letter"
+assert explanation in ("A", "B", "C", "D"), "the explanation is one letter, A to D"
+assert explanation == "B", f"{explanation} is not it: {wrong_because[explanation]}"
+ratio = multiplications(finer_path, 416) / multiplications(main_path, 416)
+print("Exercise 3.3 is right: the finer grid needs no more weights, but the network")
+print(
+    f"does {ratio:.1f} times the work. A field of 358 pixels is smaller than the photo."
+)
+
+# %% [markdown]
+# ### Exercise 3.4: Make batch normalization disappear (15 minutes)
+#
+# After training, the numbers of batch normalization are fixed. For each output channel of the convolution it computes
+#
+# $$\text{gamma} \cdot \frac{\text{value} - \text{mean}}{\sqrt{\text{variance} + \text{epsilon}}} + \text{beta}.$$
+#
+# For each value, this comes down to one multiplication and one addition, and a convolution with a bias can do both
+# itself. Programs that run networks on phones use this: they change the kernel, add a bias and leave out 22 layers.
+# Complete `fold_norm`, which computes the new kernel and the bias, so that the convolution alone gives what the
+# convolution without a bias and the batch normalization gave together. Hand in the function.
+
+
+# %% tags=["starter"]
+def fold_norm(kernel, gamma, beta, mean, variance, epsilon=1e-6):
+    """Kernel and bias of a convolution that includes its batch normalization.
+
+    Parameters
+    ----------
+    kernel : array (k, k, channels in, channels out)
+    gamma, beta, mean, variance : arrays (channels out,)
+    epsilon : float
+
+    Returns
+    -------
+    new_kernel : array (k, k, channels in, channels out)
+    bias : array (channels out,)
+    """
+    return None  # your code
+
+
+# %% cellView="form" jupyter={"source_hidden": true} tags=["solution"]
+# @title Solution
+def fold_norm(kernel, gamma, beta, mean, variance, epsilon=1e-6):
+    """Kernel and bias of a convolution that includes its batch normalization."""
+    scale = gamma / np.sqrt(variance + epsilon)  # (channels out,)
+    # NumPy aligns the last axes, so each output channel gets its own factor.
+    new_kernel = kernel * scale
+    # The value is multiplied by the scale, and so the mean is as well.
+    bias = beta - mean * scale
+    return new_kernel, bias
+
+
+# %% tags=["check"]
+ones = np.ones((3, 3, 4, 4), "float32")
+one = np.ones(4, "float32")
+# gamma 3, beta 1, mean 6, variance 4, epsilon 12: the square root is 4
+folded = fold_norm(ones, 3 * one, one, 6 * one, 4 * one, 12)
+assert folded is not None, "fold_norm is still empty: it returns None"
+assert isinstance(folded, tuple) and len(folded) == 2, "return new_kernel, bias"
+assert np.shape(folded[0]) == (3, 3, 4, 4), "the kernel must keep its shape"
+assert np.shape(folded[1]) == (4,), "the bias needs one number for each output channel"
+weight_mistakes = {
+    3 / 16: "you divide by variance + epsilon; divide by its square root",
+    1.5: "epsilon is missing under the square root",
+    3 / 14: "you add epsilon to the square root; add it to the variance before",
+    0.25: "gamma is missing in the kernel",
+    1.0: "the kernel is unchanged, but it must take over the scaling",
+}
+bias_mistakes = {
+    1.0: "the mean is missing in the bias",
+    5.5: "the mean is subtracted, so a mean above 0 makes the bias smaller",
+    -5.0: "you subtract the mean as it is, but it is scaled together with the value",
+    -0.5: "gamma is missing in the bias: it multiplies the mean as well",
+}
+for wrong, hint in weight_mistakes.items():
+    assert not np.isclose(folded[0][0, 0, 0, 0], wrong), hint
+for wrong, hint in bias_mistakes.items():
+    assert not np.isclose(folded[1][0], wrong), hint
+
+rng = np.random.default_rng(0)
+gamma, beta, mean, variance = rng.uniform(0.5, 1.5, (4, 4)).astype("float32")
+new_kernel, bias = fold_norm(ones, gamma, beta, mean, variance)
+assert np.ptp(new_kernel[0, 0], axis=0).max() < 1e-6, (
+    "your factors differ along the input channels; gamma, mean and variance belong to "
+    "the output channels, the last axis of the kernel"
+)
+norm = keras.layers.BatchNormalization(epsilon=1e-6)
+norm.build((None, 8, 8, 4))
+norm.set_weights([gamma, beta, mean, variance])
+values = rng.normal(size=(1, 8, 8, 4)).astype("float32")
+separate = norm(tf.nn.conv2d(values, ones, 1, "SAME"), training=False)
+together = tf.nn.conv2d(values, new_kernel, 1, "SAME") + bias
+assert np.allclose(separate, together, atol=1e-3), "Keras' two layers give other values"
+print("Exercise 3.4 is right: one convolution does the work of two layers. It now")
+print("has a bias, which takes over the shift by beta and the mean.")
+
+# %% [markdown]
+# ## Check your understanding
+#
+# <details><summary>1. Why do the convolutions before a batch normalization have no bias?</summary>
+#
+# A bias adds the same number to all values of a channel. Batch normalization then subtracts the mean of the channel,
+# and the bias with it, so it has no effect. The learned shift beta takes over its task.
+#
+# </details>
+#
+# <details><summary>2. You have 3 classes and use 5 anchors. How many filters does the head need, and which other layers change?</summary>
+#
+# The head needs 5 × (5 + 3) = 40 filters, one for each number that a cell has to give. No other layer changes. This is
+# also why pre-trained weights can be used for everything before the head.
+#
+# </details>
+#
+# <details><summary>3. Why can the same weights be used for images of 320 and of 512 pixels?</summary>
+#
+# The network consists of convolutions and poolings only. They apply the same rule at every position and do not care how
+# many positions there are. The image size only has to be a multiple of 32, because the map is halved five times.
+#
+# </details>
+#
+# <details><summary>4. Why can weights be loaded without an error and still give useless predictions?</summary>
+#
+# A Darknet file holds nothing but numbers, so a loader can only check how many there are. If your network has another
+# order in its passthrough, another slope in its leaky ReLU or another epsilon, the count is the same. The weights are
+# then used in a calculation that they were not trained for.
+#
+# </details>
+#
+# <details><summary>5. Why does the head start with small weights?</summary>
+#
+# Its raw outputs are then close to 0, so each prediction starts as its anchor in the middle of its cell, with an
+# objectness near 0.5. With larger weights, the boxes would start with shapes that training has to undo first. Some
+# sigmoids would also be so close to 0 or 1 that their gradient nearly vanishes.
+#
+# </details>
 
 # %% [markdown]
 # ## Key points

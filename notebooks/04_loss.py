@@ -32,7 +32,7 @@
 # - four mistakes that raise no error message and still spoil the training; each is in a box called "Pitfall",
 # - the first test for any new loss: can a network learn a few images by heart?
 #
-# **Time:** reading 43 min, running 1 min on two CPU cores.
+# **Time:** reading 47 min, exercises 40 min, running 2 min on two CPU cores.
 #
 # *The paper*, *Darknet* and *the series* are introduced in [chapter 1](01_anchor_clustering.ipynb). All terms are in
 # [the glossary](glossary.md).
@@ -69,12 +69,12 @@ root = found[0] if found else fetched
 sys.path[:0] = [str(root), str(root / "notebooks")]
 
 # %%
-import yolo_helpers as yolo  # isort: skip (before TensorFlow, for its settings)
-
 import figures
 import keras
 import numpy as np
 import tensorflow as tf
+
+import yolo_helpers as yolo
 
 figures.setup()
 settings = yolo.load_settings()
@@ -125,9 +125,8 @@ for (row, column, anchor), label in zip(places, labels, strict=True):
 # Remember from chapter 2 what a zero means: sigmoid(0) = 0.5 puts the centre in the middle of the cell, and exp(0) = 1
 # gives the box exactly the size of its anchor. An objectness of sigmoid(-2) = 0.12 says "probably nothing here".
 #
-# The responsible predictions get an objectness of 0.5. All of them but the last one also prefer the right class. Finally,
-# one cell to the right of the largest object, a *neighbour* draws nearly the same box, with an objectness of
-# sigmoid(1) = 0.73.
+# The responsible predictions get an objectness of 0.5. All of them but the last one also prefer the right class. Finally, one cell to the right of the standing cow's responsible prediction, a *neighbour* draws nearly the true box of
+# this cow, with an objectness of sigmoid(1) = 0.73.
 
 # %%
 y_pred = np.zeros_like(y_true)
@@ -139,7 +138,9 @@ y_pred[responsible, 4] = 0
 y_pred[responsible, 5:] = class_scores
 
 row, column, anchor = places[truth[:, 2:4].prod(axis=1).argmax()]
-neighbour = (row, column + 1 if column < 12 else column - 1, anchor)
+next_column = column + 1 if column < 12 else column - 1  # stay inside the grid
+neighbour = (row, next_column, anchor)
+# Its centre near the left border of its cell, 0.74 times the anchor, and fairly sure.
 y_pred[neighbour][:5] = [-2, 0, -0.3, -0.3, 1]
 
 # %% [markdown]
@@ -151,7 +152,7 @@ y_pred[neighbour][:5] = [-2, 0, -0.3, -0.3, 1]
 # | Role | Which predictions? | What the loss asks of them |
 # |---|---|---|
 # | **responsible** | cell and anchor were assigned to an object in chapter 2 | location, size, objectness and class |
-# | **ignored** | not responsible, but the predicted box has an IoU above 0.6 with some object | nothing |
+# | **ignored** | not responsible, but the predicted box has an IoU above 0.6 with some object | nothing (after the anchor warm-up, which comes last) |
 # | **background** | all others | an objectness of 0 |
 #
 # The second role needs a reason. Our neighbour draws a good box around a cow. It is not responsible, because the centre of
@@ -174,19 +175,20 @@ roles = {"responsible": responsible, "ignored": ignored, "background": backgroun
 for role, mask in roles.items():
     print(f"{role}: {mask.sum()} predictions")
 
-# %%
+# %% tags=["slide"]
 figures.loss_roles(image, predicted_boxes, truth[:, :4], roles)
 
 # %% [markdown]
-# On the left, the true boxes are black. The solid green boxes are predicted by the three responsible predictions, whose
-# cells are green on the right. The dashed orange boxes belong to ignored predictions: our neighbour, and two cells beside
-# the lying cow whose anchor 1 happens to fit it. Everything else, more than 99 % of the predictions, is background.
+# On the left, the true boxes are black, and dots mark the centres of the predicted boxes. The solid green boxes come from
+# the three responsible predictions, whose cells are green on the right. The dashed orange boxes belong to ignored
+# predictions: our neighbour, and two cells beside the lying cow's, whose anchor 1 happens to fit the lying cow.
+# Everything else, more than 99 % of the predictions, is background.
 
 # %% [markdown]
 # ## Which numbers does each role train?
 #
-# A prediction has 5 + C numbers. A term of the loss can only change a number if it has a gradient with respect to it. So let
-# us measure the gradient. We treat the finished loss, `yolo.yolo_loss`, as a black box for a moment. The rest of this
+# A prediction has 5 + C raw numbers. The *gradient* says how much the loss changes when one of them changes a little.
+# Where it is zero, the loss teaches nothing. So let us measure it. We treat the finished loss, `yolo.yolo_loss`, as a black box for a moment. The rest of this
 # chapter opens it.
 
 # %%
@@ -197,15 +199,13 @@ with tf.GradientTape() as tape:
     loss = tf.add_n(terms)
 gradient = np.abs(tape.gradient(loss, raw)[0])  # (13, 13, 4, 5 + C)
 
-none = np.zeros(5 + len(classes))
-mean_sizes = {
-    role: gradient[mask].mean(axis=0) if mask.any() else none
-    for role, mask in roles.items()
-}
-figures.loss_gradients(mean_sizes, ["x", "y", "width", "height", "objectness"])
+
+# %% tags=["slide"]
+figures.loss_gradients(gradient, roles, ["x", "y", "width", "height", "objectness"])
 
 # %% [markdown]
-# A responsible prediction learns with all of its numbers. An ignored prediction learns with none. A background prediction
+# Each bar is the mean size of the gradient over all predictions with that role. A responsible prediction learns with all of
+# its numbers. An ignored prediction learns with none. A background prediction
 # has no true box and no true class, so only its objectness is trained. This is why the box that a background prediction
 # draws can be anywhere: nothing in the loss cares. (At the very start of training there is an exception, the anchor
 # warm-up. It comes last.)
@@ -230,7 +230,7 @@ figures.loss_gradients(mean_sizes, ["x", "y", "width", "height", "objectness"])
 # -\;& \sum_{\text{responsible}} \ln \text{probability}_{\text{true class}}
 # && \text{classes} \\
 # +\;& \tfrac{0.01}{2} \sum_{\text{not responsible}} \big( \lVert 0.5 - \text{offset}_{xy} \rVert^2 + \lVert \text{log}_{wh} \rVert^2 \big)
-# && \text{anchor warm-up} \;\Big]
+# && \text{anchor warm-up (only at the start)} \;\Big]
 # \end{aligned}
 # \;}
 # $$
@@ -238,21 +238,24 @@ figures.loss_gradients(mean_sizes, ["x", "y", "width", "height", "objectness"])
 # The sums run over all images of the batch, and B is the number of images. The symbols have the names of the variables in
 # `yolo_loss`:
 #
-# | Symbol | In the code | Meaning | Unit |
-# |---|---|---|---|
-# | offset$_{xy}$ | `offset_xy` | sigmoid of the raw x and y: the predicted centre, measured from the corner of its cell | grid units, 0 to 1 |
-# | true offset$_{xy}$ | `true_offset_xy` | true centre minus the column and row of its cell | grid units, 0 to 1 |
-# | log$_{wh}$ | `log_wh` | raw width and height: ln(predicted size / anchor) | none |
-# | true log$_{wh}$ | `true_log_wh` | ln(true size / anchor) | none |
-# | box weight | `box_weight` | 2 minus the share of the image that the true box covers | 1 to 2 |
-# | objectness | `objectness` | sigmoid of raw number 4 | 0 to 1 |
-# | own IoU | `own_iou` | IoU of the predicted box with its own object, taken as a constant | 0 to 1 |
-# | probability | softmax of `class_scores` | softmax of the raw class scores | 0 to 1 |
+# | Symbol | In chapter 2 | In the code | Meaning | Unit |
+# |---|---|---|---|---|
+# | offset$_{xy}$ | $\sigma(t_x), \sigma(t_y)$ | `offset_xy` | sigmoid of the raw x and y: the predicted centre, measured from the corner of its cell | grid units, 0 to 1 |
+# | true offset$_{xy}$ | $b_x - c_x, b_y - c_y$ | `true_offset_xy` | true centre minus the column and row of its cell | grid units, 0 to 1 |
+# | log$_{wh}$ | $t_w, t_h$ | `log_wh` | raw width and height: ln(predicted size / anchor) | none |
+# | true log$_{wh}$ | $\ln(b_w / a_w), \ln(b_h / a_h)$ | `true_log_wh` | ln(true size / anchor) | none |
+# | box weight | | `box_weight` | 2 minus the share of the image that the true box covers | 1 to 2 |
+# | objectness | $\sigma(t_o)$ | `objectness` | sigmoid of raw number 4 | 0 to 1 |
+# | own IoU | | `own_iou` | IoU of the predicted box with its own object, taken as a constant | 0 to 1 |
+# | probability | | softmax of `class_scores` | softmax of the raw class scores | 0 to 1 |
 #
-# The factor one half cancels the 2 that appears when you differentiate a square. The gradient is then simply weight times
-# error. With these factors it equals the gradient of Darknet's "region layer", number for number.
-# [tests/test_loss_and_model.py](../tests/test_loss_and_model.py) checks that against a second implementation in plain
-# loops.
+# The factor one half cancels the 2 that appears when you differentiate a square. The gradient with respect to an offset, a
+# logarithm or an objectness is then simply weight times error. With respect to the *raw* x, y and objectness, which the
+# figure above shows, the slope of the sigmoid comes on top. It is 0.25 where the raw number is 0.
+#
+# With these factors the gradient equals that of Darknet's own loss, which is called the "region layer" there.
+# [tests/test_loss_and_model.py](../tests/test_loss_and_model.py) compares it with numbers that Darknet's code has
+# computed, and with a second implementation in plain loops.
 #
 # In the next sections we often print one line for each responsible prediction. This little function does it.
 
@@ -305,15 +308,14 @@ figures.centres_in_cells(true_offset_xy, offset_xy, names)
 # ln(true size / anchor), and compares the two. Why not simply compare the sizes themselves?
 #
 # Suppose a box is predicted twice as wide as its object. In cells, the error is large for a cow and small for a dog. As a
-# logarithm it is ln 2 = 0.69 for both. The figure shows the cost of all errors from a third to three times the true width.
+# logarithm it is ln 2 = 0.69 for both. The figure shows the cost, half the squared error, of all predictions from a third to three times the true width.
 
-# %%
+# %% tags=["slide"]
 figures.size_costs(truth[:, 2], names)
 
 # %% [markdown]
-# On the left, with widths in cells, the dog's curve is flat: for the network, only the cow would matter. On the right, with
-# logarithms, both objects have the same curve. A box that is twice too wide costs as much as one that is twice too narrow,
-# for every object.
+# On the left, with widths in cells, the dog's curve is flat: for the network, only the cow would matter. On the right, with logarithms, both objects have the same curve. A box twice as wide as its object costs as much as one
+# half as wide, for every object.
 
 # %%
 best_anchors = anchors[places[:, 2]]
@@ -334,10 +336,10 @@ print_table(
 # The lying cow is nearly as large as its anchor, so its logarithms are close to 0 and it costs little. The standing cow has
 # about three quarters of the width of its anchor: ln(6.786 / 9.131) = -0.297.
 #
-# > **Pitfall.** The series compares widths and heights in cells, although its text speaks of square roots. It
-# > runs without an error. But a predicted width is anchor × exp(raw), so the derivative brings in the width once more, and
-# > large boxes get enormous gradients. The next cell shows the gradient with respect to the raw width when a box is twice
-# > too wide.
+# > **Pitfall.** The series compares widths and heights in cells. It runs without an error. But a predicted width is
+# > anchor × exp(raw), so the derivative brings in the width once more, and large boxes get enormous gradients. The next
+# > cell shows the gradient with respect to the raw width (without the box weight) when a box is twice as wide as its
+# > object.
 
 # %%
 true_width = truth[:, 2]
@@ -345,8 +347,8 @@ width = 2 * true_width
 print_table(
     {
         "true width": true_width,
-        "with logarithms": np.log(width / true_width),
-        "widths in cells": (width - true_width) * width,
+        "grad. of logs": np.log(width / true_width),
+        "grad. in cells": (width - true_width) * width,
     }
 )
 
@@ -370,7 +372,8 @@ figures.shifted_boxes(image, truth[:, :4], shift, ious_after_shift, names)
 # %% [markdown]
 # The same error is harmless for the standing cow and serious for the dog. The dog's box is 1.70 cells high, so the IoU is
 # (1.70 - 0.6) / (1.70 + 0.6) = 0.48, and below 0.5 a box usually counts as a miss. The loss therefore multiplies
-# the errors of a box by 2 minus its share of the image. A tiny box weighs nearly 2, and a box that fills the image weighs 1.
+# the errors of a box by 2 minus its share of the image. A tiny box weighs nearly 2, and a box that fills the image weighs 1. (Darknet uses the same weight
+# for the size term, although our argument does not ask for it there.)
 
 # %%
 area_share = truth[:, 2] * truth[:, 3] / 13**2
@@ -388,8 +391,9 @@ print(f"location term {location:.3f}, size term {size:.3f}")
 # ## Objectness: how sure should a box be?
 #
 # What should the objectness of a responsible prediction be? The obvious answer is 1, since there is an object. YOLOv2 asks
-# for more: objectness should say *how well the box fits*. Its target is the IoU of the predicted box with its object. This
-# pays off in chapter 6, where the boxes with the highest scores survive.
+# for more: objectness should say *how well the box fits*. Its target is the IoU of the predicted box with its object. This pays off in chapter 6, where the boxes with the highest
+# scores survive. So the 1 that chapter 2 stored in `y_true` only marks the responsible place. The number to reach is
+# computed anew in every step.
 
 # %%
 objectness = yolo.sigmoid(output[:, 4])
@@ -405,8 +409,7 @@ print(f"objectness term {objectness_term:.3f}")
 figures.objectness_targets(objectness, own_iou, names)
 
 # %% [markdown]
-# All three predictions claim 0.5. The lying cow's box is better than that, so its objectness should rise. The dog's box
-# only reaches an IoU of 0.43, so its objectness should fall, although there really is a dog. When the box improves, its
+# All three predictions claim 0.5. The lying cow's box is better than that, so its objectness should rise. The dog's box only reaches an IoU of 0.435, so its objectness should fall, although there really is a dog. When the box improves, its
 # target rises with it.
 #
 # The weight 5 is there because objects are rare. In this image, 3 predictions are responsible and 670 are told to be
@@ -415,8 +418,8 @@ figures.objectness_targets(objectness, own_iou, names)
 # > **Pitfall.** The series multiplies this weight by the IoU once more, so that it becomes 5 × IoU. The better a
 # > box is, the more it learns. That sounds sensible, but a badly placed box now silences its own correction.
 #
-# The next cell shows boxes that are far too sure of themselves: each claims an objectness of 0.9. The pull is weight times
-# error.
+# The next cell shows boxes that are far too sure of themselves: each claims an objectness of 0.9. The pull is weight times error, the gradient with
+# respect to the objectness.
 
 # %%
 print("IoU of the box   pull with 5   pull with 5 x IoU")
@@ -425,8 +428,8 @@ for iou in (0.7, 0.5, 0.3, 0.1, 0.0):
     print(f"{iou:14.1f} {5 * error:13.2f} {5 * iou * error:19.2f}")
 
 # %% [markdown]
-# With the constant weight, the pull grows as the box gets worse. With 5 × IoU, it vanishes for exactly the boxes that need
-# it most: a box that misses its object completely may claim 0.9 for ever.
+# With the constant weight, the pull grows as the box gets worse. With 5 × IoU, it vanishes for exactly the boxes that need it most: as long as a box misses its object completely,
+# nothing corrects its claim of 0.9.
 
 # %% [markdown]
 # ## Why is the IoU a constant?
@@ -435,11 +438,12 @@ for iou in (0.7, 0.5, 0.3, 0.1, 0.0):
 # size. We do not want that. Objectness should follow the box, and never the other way round. `yolo_loss` wraps the
 # predicted boxes in `tf.stop_gradient`, which passes values on and blocks gradients.
 #
-# > **Pitfall.** Without `tf.stop_gradient`, there are two ways to bring objectness and IoU together: raise the
-# > objectness, or make the box *worse*. Gradient descent takes whichever is easier.
+# > **Pitfall.** Take a good box with a low objectness. Without `tf.stop_gradient`, there are two ways to bring the two
+# > together: raise the objectness, or make the box *worse*. Gradient descent takes whichever is easier. (If the
+# > objectness is too high instead, the leak would improve the box. But that is the task of the location and size terms.)
 #
-# Let us watch it. We take the first responsible prediction with an objectness of 0.12, and follow the gradient of
-# the objectness term alone for 60 steps.
+# Let us watch it. We take the prediction of the lying cow, lower its objectness to 0.12, and follow the gradient of the objectness term
+# alone for 60 steps.
 
 
 # %%
@@ -464,8 +468,8 @@ def follow_gradient(stop):
 figures.objectness_paths(follow_gradient(stop=True), follow_gradient(stop=False))
 
 # %% [markdown]
-# On the left, the box keeps its IoU of 0.87, and its objectness climbs towards it. On the right, objectness hardly moves.
-# Instead the box is spoiled until its IoU is as low as its objectness. In a full training run the location and size
+# On the left, the box keeps its IoU of 0.87, and its objectness climbs towards it. On the right, the objectness only rises
+# from 0.12 to 0.16. Instead the box is spoiled: after 60 steps its IoU has fallen from 0.87 to 0.25. In a full training run the location and size
 # terms push back, but the objectness term should not be working against them in the first place.
 
 # %% [markdown]
@@ -536,8 +540,9 @@ print(f"ln C                   {np.log(len(classes)):.1f}")
 # ## What is the anchor warm-up for?
 #
 # There is one more line in the formula. Most predictions are background in most images, and we saw that nothing in the loss
-# cares where their boxes are. But all cells share the same weights, so their boxes drift whenever the weights change. If
-# such a prediction becomes responsible for an object in a later image, it had better start from its anchor.
+# cares where their boxes are. But all cells share the same weights, so their boxes drift whenever the weights change. If such a prediction becomes responsible for an object in a later image, it should start from its anchor. At first it
+# does, because the head starts with small weights (chapter 3). The warm-up keeps it there during the first steps, in
+# which the weights change most. Later, most predictions have been responsible in some image, and have learned from it.
 #
 # At the start of training, the loss therefore pulls every prediction that is not responsible to the middle of its cell
 # (offset 0.5) and to the size of its anchor (log 0). The weight is small, 0.01. Darknet does this for the first 12,800
@@ -574,14 +579,15 @@ for name, ours, theirs in zip(terms._fields, by_hand, terms, strict=True):
     print(f"{name:<15} {ours:8.4f} {float(theirs):11.4f}")
 print("they agree:", np.allclose(by_hand, [float(term) for term in terms], atol=1e-4))
 
-# %%
+# %% tags=["slide"]
 results = {"invented output": terms, "untrained network": untrained_terms}
 figures.loss_shares(results)
 
 # %% [markdown]
-# The bars show where the loss comes from. An untrained network says "0.5" everywhere, so each of its more than 670
-# background predictions costs ½ × 0.5² = 0.125, and together they make up most of the loss. So a network spends much of
-# its early training on learning to say "nothing here".
+# The bars show where the loss comes from. In our invented output (left), the classes cost most. An untrained network
+# (right) says "0.5" everywhere, so each of its more than 670 background predictions costs ½ × 0.5² = 0.125, and together
+# they make up most of the loss. So a network spends much of its early training on learning to say "nothing here". (The
+# anchor warm-up is 0.0016 on the left, and switched off on the right.)
 
 # %% [markdown]
 # ## Can a network learn a few images by heart?
@@ -591,8 +597,8 @@ figures.loss_shares(results)
 # data will not help.
 #
 # We take the running example and three more images, and a network with an eighth of the paper's filters. The training
-# loop is the plainest there is: predict, compute the loss, compute the gradient, take a step. Chapter 5 explains real
-# training. [Adam](https://keras.io/api/optimizers/adam/) is an optimizer that needs no schedule.
+# loop is the plainest there is: predict, compute the loss, compute the gradient, take a step. Chapter 5 explains real training. [Adam](https://keras.io/api/optimizers/adam/) is an optimizer that works well with one
+# fixed learning rate, and `tf.function` compiles the step, which makes it faster.
 
 # %%
 others = [annotation for annotation in splits.train[:4] if annotation is not example]
@@ -620,21 +626,23 @@ def train_step():
 # %%
 photo = yolo.read_image(example.image_path)
 history = []
-snapshots = {}
-for step in range(81):
-    if step in (0, 40, 80):
-        snapshots[step] = yolo.detect(network, photo, anchors)
+snapshots = {0: yolo.detect(network, photo, anchors)}
+for step in range(1, 81):
     history.append(train_step())
+    if step in (40, 80):
+        snapshots[step] = yolo.detect(network, photo, anchors)
 
 # %%
 figures.loss_curves(history)
 
 # %% [markdown]
-# The vertical axis is logarithmic, so a step down to the next power of ten means a tenth of the loss. The background term
-# is the largest all the time, as the bars above predicted. Location and size become tiny, because here every box can be
-# memorized. One curve looks wrong at first: objectness *rises* during the first steps. Nearly all predictions are
-# told to be silent, and the responsible ones share their weights, so at first they become silent as well. Only then does
-# the network learn to tell them apart. Keep this in mind when you see no detections early in a training run.
+# The vertical axis is logarithmic, so a step down to the next power of ten means a tenth of the loss. The values are means
+# over four images, and not of one as above. At first the background term is by far the largest, as the bars above
+# predicted. Location and size become tiny, because here every box can be
+# memorized. One curve looks wrong at first: objectness *rises* during the first steps. There are two causes. Nearly all predictions
+# are told to be silent, and the responsible ones share their weights, so at first they become silent as well. And while
+# the boxes improve, their IoU rises, which is the target of the objectness. Keep this in mind when you see no detections
+# early in a training run.
 
 # %%
 figures.detection_snapshots(photo, snapshots, classes)
@@ -648,7 +656,7 @@ figures.detection_snapshots(photo, snapshots, classes)
 photos = [yolo.read_image(annotation.image_path) for annotation in few]
 detections = yolo.detect(network, photos, anchors, yolo.EVALUATION_THRESHOLD)
 score = yolo.evaluate_detections(few, detections, len(classes)).mean_average_precision
-print(f"mAP on these {len(few)} images is above 0.9: {score > 0.9}")
+print(f"mAP on these {len(few)} images: {score:.1f}")
 
 # %% [markdown]
 # The mAP (mean average precision) is 1 when every object is found without false positives. Chapter 6 explains how it is
@@ -658,11 +666,421 @@ print(f"mAP on these {len(few)} images is above 0.9: {score > 0.9}")
 # we do *not* want from real training.
 
 # %% [markdown]
+# ## Exercises
+#
+# Each exercise has a starter cell for you to complete, a folded solution, and a check cell that says whether your
+# answer is right. To try an exercise yourself here, complete the starter cell, skip the folded solution and run the
+# check. The student edition (`make workshop`) leaves the solutions out.
+
+# %% tags=["exercise-setup"]
+from unittest import mock
+
+# The running example in numbers, so that the exercises work with every data set.
+anchors = np.float32([[1.259, 2.059], [4.782, 3.227], [2.988, 6.765], [9.131, 7.623]])
+boxes = [
+    [0, 0.323, 0.382, 0.547],
+    [0.388, 0.205, 0.91, 0.648],
+    [0.866, 0.496, 0.986, 0.627],
+]
+y_true, true_boxes = yolo.encode_boxes(boxes, [9, 9, 11], anchors, 13, num_classes=20)
+responsible = y_true[..., 4] == 1  # (13, 13, 4)
+truth = y_true[responsible]  # one row for each object
+
+# The invented output: anchors everywhere, and a neighbour that fits the standing cow
+y_pred = np.zeros_like(y_true)
+y_pred[..., 4] = -2
+y_pred[responsible, 4] = 0
+neighbour = (5, 9, 3)
+y_pred[neighbour][:5] = [-2, 0, -0.3, -0.3, 1]
+
+cells = yolo.grid_cells(13, 13).numpy()
+predicted_xy = cells + yolo.sigmoid(y_pred[..., 0:2])
+predicted_wh = anchors * np.exp(y_pred[..., 2:4])
+predicted_boxes = np.concatenate([predicted_xy, predicted_wh], axis=-1)
+ious = yolo.iou_centred(predicted_boxes[..., None, :], true_boxes).numpy()
+best_iou = ious.max(axis=-1)  # (13, 13, 4)
+own_iou = yolo.iou_centred(predicted_boxes[responsible], truth[:, :4]).numpy()
+
+
+def loss_with_stop(stop_gradient):
+    """yolo.yolo_loss with another function in place of tf.stop_gradient."""
+
+    def loss_function(*arguments):
+        with mock.patch.object(tf, "stop_gradient", stop_gradient):
+            return yolo.yolo_loss(*arguments)
+
+    return loss_function
+
+
+loss_without_stop = loss_with_stop(tf.identity)  # tf.identity changes nothing
+
+# %% [markdown]
+# ### Exercise 4.1: Up, down or not at all? (5 minutes)
+#
+# A training step moves each raw output against its gradient. The table shows four predictions for a photo with a cow
+# and a dog. The anchor warm-up is over.
+#
+# | | Which prediction? | IoU of its box | Its objectness |
+# |---|---|---|---|
+# | **A** | responsible for the cow | 1.00 with the cow | 0.95 |
+# | **B** | responsible for the dog | 0.37 with the dog | 0.60 |
+# | **C** | one cell to the right of A, same anchor, not responsible | 0.65 with the cow, 0 with the dog | 0.90 |
+# | **D** | two cells to the right of A, same anchor, not responsible | 0.41 with the cow, 0 with the dog | 0.30 |
+#
+# For each of the four, does the step `"raise"`, `"lower"` or `"leave"` the raw output of the objectness? And what does
+# it do to the raw width of D? Enter this last answer as `"width of D"`. If you can tell the five answers without
+# running anything, you have understood the three roles. The check compares them with the gradient of `yolo.yolo_loss`.
+
+# %% tags=["starter"]
+prediction = {
+    "A": None,  # "raise", "lower" or "leave"
+    "B": None,
+    "C": None,
+    "D": None,
+    "width of D": None,
+}
+
+# %% cellView="form" jupyter={"source_hidden": true} tags=["solution"]
+# @title Solution
+prediction = {
+    "A": "raise",  # its target is its IoU of 1.00
+    "B": "lower",  # its target is its IoU of 0.37, although there is a dog
+    "C": "leave",  # ignored, because its IoU is above 0.6
+    "D": "lower",  # background, because its IoU is not above 0.6
+    "width of D": "leave",  # background trains its objectness only
+}
+
+# %% tags=["check"]
+hints = {
+    "A": "a responsible prediction should say how well its box fits",
+    "B": "the target is not 1 but the IoU that its box reaches",
+    "C": "an IoU above 0.6 with any object makes it an ignored prediction",
+    "D": "its IoU is not above 0.6, and it is not responsible: which role is left?",
+    "width of D": "only responsible predictions learn location and size",
+}
+places = {"A": (4, 3, 1), "B": (9, 9, 0), "C": (4, 4, 1), "D": (4, 5, 1)}
+scene = np.zeros((13, 13, 4, 6), "float32")  # both objects are as large as an anchor
+scene[places["A"]] = [3.5, 4.5, *anchors[1], 1, 1]
+scene[places["B"]] = [9.5, 9.5, *anchors[0], 1, 1]
+scene_boxes = scene[scene[..., 4] == 1][:, :4].reshape(1, 1, 1, 2, 4)
+raw = np.zeros_like(scene)  # all boxes are anchors in the middle of their cells
+raw[places["B"]][2] = -1  # exp(-1) = 0.37 of the anchor's width
+for letter, objectness in {"A": 0.95, "B": 0.6, "C": 0.9, "D": 0.3}.items():
+    raw[places[letter]][4] = np.log(objectness / (1 - objectness))
+
+raw = tf.Variable(raw[None])
+with tf.GradientTape() as tape:
+    loss = tf.add_n(yolo.yolo_loss(scene[None], scene_boxes[None], raw, anchors))
+gradient = tape.gradient(loss, raw)[0].numpy()
+slopes = {letter: gradient[place][4] for letter, place in places.items()}
+slopes["width of D"] = gradient[places["D"]][2]
+effects = {1: "lower", -1: "raise", 0: "leave"}
+for key, slope in slopes.items():
+    assert prediction.get(key) is not None, f"your prediction for {key} is still empty"
+    assert prediction[key] in effects.values(), f'{key}: "raise", "lower" or "leave"?'
+    assert prediction[key] == effects[int(np.sign(slope))], f"{key}: {hints[key]}"
+print("Exercise 4.1 is right: C and D draw the same shape in neighbouring cells, but")
+print("only D learns to be silent, because its IoU is below the threshold of 0.6.")
+
+# %% [markdown]
+# ### Exercise 4.2: One objectness for all (10 minutes)
+#
+# At the start of training the network cannot tell a cow from grass. Suppose that it has to give all predictions the
+# same objectness p, and that the boxes stay as they are. Which p would it learn? Only two terms of the loss matter for
+# this question:
+#
+# $$\text{loss}(p) = \tfrac{\text{weight}}{2} \sum_{\text{responsible}} (\text{own IoU} - p)^2
+# + \tfrac12 \sum_{\text{background}} p^2$$
+#
+# In YOLOv2 the weight is 5. Complete `best_constant`, which returns the p with the smallest loss. There are two ways to
+# find it, and you may choose. Either try many values of p between 0 and 1, or set the derivative of the loss to zero.
+# An error of 0.001 is allowed. Hand in the function. The answer explains why the curve of the objectness term rises at
+# first when our network learns four images.
+
+
+# %% tags=["starter"]
+def best_constant(own_ious, num_background, weight=5):
+    """The objectness that costs the least if all predictions have to share it.
+
+    Parameters
+    ----------
+    own_ious : array (n,)
+        IoU of each responsible prediction with its object, from 0 to 1.
+    num_background : int
+        Number of background predictions.
+    weight : float
+        Weight of the objectness term.
+
+    Returns
+    -------
+    float
+        From 0 to 1.
+    """
+    return None  # your code
+
+
+# %% cellView="form" jupyter={"source_hidden": true} tags=["solution"]
+# @title Solution
+def best_constant(own_ious, num_background, weight=5):
+    """The objectness that costs the least if all predictions have to share it."""
+    # Each responsible prediction pulls with weight x (own IoU - p), and each background
+    # prediction pulls with -p. At the best p, all these pulls add up to zero.
+    total_weight = weight * len(own_ious) + num_background
+    return weight * np.sum(own_ious) / total_weight
+
+
+# %% tags=["check"]
+found = best_constant(np.array([0.8]), 15)
+assert found is not None, "best_constant is still empty: it returns None"
+assert np.ndim(found) == 0, "return one number for all predictions"
+mistakes = {
+    0.8: "this is the best p for the responsible prediction alone; add the background",
+    0.25: "you divide by 16 predictions, but one of them counts 5 times there too",
+    0.05: "you leave out the weight of 5 of the objectness term",
+    0.1143: "both terms have a factor of one half; you use it in only one of them",
+    1.2: "1.2 is the smallest loss; return the p at which it is reached",
+}
+for wrong, hint in mistakes.items():
+    assert not np.isclose(found, wrong, atol=1e-3), hint
+assert 0 <= found <= 1, (
+    "p is an objectness between 0 and 1, not the index of the best p"
+)
+assert np.isclose(found, 0.2, atol=1.1e-3), (
+    "for one object with an IoU of 0.8 and 15 background predictions, p is 0.2 "
+    f"and not {found:.3f}"
+)
+found = best_constant(np.array([0.9, 0.6]), 20)
+assert not np.isclose(found, 0.125, atol=1e-3), "add up the IoUs, do not average them"
+assert np.isclose(found, 0.25, atol=1.1e-3), (
+    "for two objects (IoU 0.9 and 0.6) and 20 background predictions, p is 0.25 "
+    f"and not {found:.3f}: add up the pulls of both objects"
+)
+assert np.isclose(best_constant(np.array([0.9, 0.6]), 20, 1), 0.068, atol=2e-3), (
+    "use the argument `weight`; it is not always 5"
+)
+for weight in (1, 5, 50):
+    print(f"weight {weight:2}: best p {best_constant(own_iou, 670, weight):.3f}")
+print(
+    "Exercise 4.2 is right: while a network cannot tell a cow from grass, it does best"
+)
+print("to answer almost 0 everywhere. So the objectness term rises at first. Chapter 5")
+print("starts with an objectness of 0.02 everywhere, which is not far from the best p.")
+
+# %% [markdown]
+# ### Exercise 4.3: Ignore more, or fewer? (10 minutes)
+#
+# The threshold of 0.6 decides which predictions are ignored. What would happen with another threshold? The first cell
+# of the exercises has prepared the invented output of this chapter, with `best_iou` and `responsible` for its 676
+# predictions. Complete `count_ignored` and run the cell, which calls it with three thresholds. Then imagine that you
+# train with a threshold of 0.3. Which effect should you expect?
+#
+# - **A**: Location and size get better, because more predictions learn the box of the object that they overlap.
+# - **B**: Objects get additional boxes that cover them only in part, because the predictions round an object are no
+#   longer told to be silent.
+# - **C**: Objects are missed, because the ignored predictions take the place of the responsible ones.
+# - **D**: Nothing gets worse. The background term falls, and a smaller loss means a better detector.
+#
+# Hand in the function and the letter.
+
+
+# %% tags=["starter"]
+def count_ignored(best_iou, responsible, threshold):
+    """Number of predictions that are ignored.
+
+    Parameters
+    ----------
+    best_iou : array (13, 13, 4)
+        Largest IoU of each predicted box with any true box.
+    responsible : bool array (13, 13, 4)
+    threshold : float
+        0.6 in YOLOv2.
+
+    Returns
+    -------
+    int
+    """
+    return None  # your code
+
+
+explanation = None  # "A", "B", "C" or "D"
+
+for threshold in (0.3, 0.6, 0.9):
+    count = count_ignored(best_iou, responsible, threshold)
+    print(f"threshold {threshold}: ignored {count}")
+
+
+# %% cellView="form" jupyter={"source_hidden": true} tags=["solution"]
+# @title Solution
+def count_ignored(best_iou, responsible, threshold):
+    """Number of predictions that are ignored."""
+    ignored = (best_iou > threshold) & ~responsible
+    return int(ignored.sum())
+
+
+# An ignored prediction learns nothing: no location and size (A), and no objectness. It
+# cannot replace a responsible one, which is never ignored (C). So the only change is
+# that 79 more predictions may say what they like. Their boxes fit badly, with an IoU
+# between 0.3 and 0.6, and the loss is smaller only because it looks away (D).
+explanation = "B"
+
+for threshold in (0.3, 0.6, 0.9):
+    count = count_ignored(best_iou, responsible, threshold)
+    print(f"threshold {threshold}: ignored {count}")
+
+# %% tags=["check"]
+wrong_because = {
+    "A": "ignored predictions learn nothing, neither location nor size",
+    "C": "a responsible prediction is never ignored and is trained as before",
+    "D": "the loss only falls because fewer predictions are asked",
+}
+example_iou = np.array([0.9, 0.7, 0.5, 0.3])
+example_responsible = np.array([True, False, False, False])
+found = count_ignored(example_iou, example_responsible, 0.6)
+assert found is not None, "count_ignored is still empty: it returns None"
+assert np.ndim(found) == 0, "return a number, the count of the ignored predictions"
+assert found != 2, "responsible predictions are never ignored; leave them out"
+assert found != 3, "you count every prediction that is not responsible; compare its IoU"
+assert found != 4, "a prediction must fulfil both conditions: combine them with &"
+assert found == 1, f"of four predictions, only that of 0.7 is ignored, not {found}"
+assert count_ignored(example_iou, example_responsible, 0.4) == 2, (
+    "use the argument `threshold`; it is not always 0.6"
+)
+assert explanation is not None, "the explanation is still empty: choose a letter"
+assert explanation in ("A", "B", "C", "D"), "the explanation is one letter, A to D"
+assert explanation == "B", f"{explanation} is not it: {wrong_because[explanation]}"
+print(
+    "Exercise 4.3 is right: with a low threshold, nothing silences badly placed boxes."
+)
+print(
+    "A high threshold has a price as well: at 0.9 even our neighbour, which reaches an"
+)
+print(f"IoU of {best_iou[neighbour]:.2f}, would be trained to be silent.")
+
+# %% [markdown]
+# ### Exercise 4.4: A test for a silent mistake (15 minutes)
+#
+# A forgotten `tf.stop_gradient` raises no error message, so you need a test that finds it. The first cell of the
+# exercises defines `loss_without_stop`, which is `yolo.yolo_loss` with exactly this mistake. Complete
+# `objectness_moves_box`. It gets one of the two loss functions and says whether the *objectness term alone* has a
+# gradient with respect to the location and the size, the raw outputs 0 to 3. The answer must be False for the correct
+# loss and True for the other one.
+#
+# Both functions are called as in this chapter, `loss_function(y_true[None], true_boxes[None], raw, anchors)`, and
+# return the terms. Use `y_true`, `true_boxes`, `y_pred` and `anchors` from the first cell of the exercises. The section
+# "Which numbers does each role train?" shows how to measure a gradient. Hand in the function. The check tries your test
+# on some more losses.
+
+
+# %% tags=["starter"]
+def objectness_moves_box(loss_function):
+    """Whether the objectness term sends a gradient into location or size.
+
+    Parameters
+    ----------
+    loss_function : function
+        Like `yolo.yolo_loss`.
+
+    Returns
+    -------
+    bool
+    """
+    # Start with raw = tf.Variable(y_pred[None]), which a tape watches by itself.
+    return None  # your code
+
+
+# %% cellView="form" jupyter={"source_hidden": true} tags=["solution"]
+# @title Solution
+def objectness_moves_box(loss_function):
+    """Whether the objectness term sends a gradient into location or size."""
+    raw = tf.Variable(y_pred[None])
+    with tf.GradientTape() as tape:
+        terms = loss_function(y_true[None], true_boxes[None], raw, anchors)
+        objectness_term = terms.objectness
+    gradient = tape.gradient(objectness_term, raw).numpy()  # (1, 13, 13, 4, 25)
+    return bool(np.any(gradient[..., 0:4] != 0))
+
+
+# %% tags=["check"]
+def loss_without_box_terms(*arguments):
+    terms = yolo.yolo_loss(*arguments)
+    return terms._replace(location=0 * terms.location, size=0 * terms.size)
+
+
+def stop_location_only(boxes, original=tf.stop_gradient):
+    return tf.concat([original(boxes[..., :2]), boxes[..., 2:]], axis=-1)
+
+
+answer = objectness_moves_box(loss_without_box_terms)
+assert answer is not None, "objectness_moves_box is still empty: it returns None"
+assert isinstance(answer, bool | np.bool_), "return True or False; bool(...) makes one"
+assert not answer, (
+    "your test raises an alarm where nothing can move the box: look at the raw outputs "
+    "0 to 3 only, because number 4 is the objectness itself"
+)
+assert not objectness_moves_box(yolo.yolo_loss), (
+    "your test raises an alarm for the correct loss: differentiate terms.objectness "
+    "alone, because the location and size terms move the box and should do so"
+)
+assert objectness_moves_box(loss_without_stop), (
+    "your test misses the mistake: does it differentiate terms.objectness, and compare "
+    "the gradient of the raw outputs 0 to 3 with zero?"
+)
+assert objectness_moves_box(loss_with_stop(stop_location_only)), (
+    "your test misses a loss in which only the size moves: look at numbers 2 and 3 too"
+)
+print(
+    "Exercise 4.4 is right: your test accepts the correct loss and finds two mistakes."
+)
+print(
+    "Always try a test on a wrong version too. Only then do you know that it can fail."
+)
+
+# %% [markdown]
+# ## Check your understanding
+#
+# <details><summary>1. Why is a prediction that overlaps an object well not trained to be silent, even if it is not responsible?</summary>
+#
+# Its box is a good answer. It is not responsible only because the centre of the object lies in another cell, or because
+# another anchor fits better. To teach it "there is nothing here" would be to teach it something false. Suppression
+# removes such duplicates later.
+#
+# </details>
+#
+# <details><summary>2. Why are sizes compared as logarithms?</summary>
+#
+# A difference of logarithms measures the ratio of two sizes. A box of twice the true width then costs the same for a
+# small and for a large object. With sizes in cells, the large objects would decide nearly every training step.
+#
+# </details>
+#
+# <details><summary>3. Why can the objectness of a responsible prediction fall, although there is an object?</summary>
+#
+# Its target is not 1 but the IoU that its box reaches with the object. If it claims more than this IoU, its objectness
+# is lowered. When the box improves, the target rises again.
+#
+# </details>
+#
+# <details><summary>4. You train on a data set with 3 classes. Which class error for each object do you expect from an untrained network, and which with only 1 class?</summary>
+#
+# With 3 classes it should be near ln 3 = 1.10, the cost of a blind guess. With 1 class it is exactly 0, because the
+# softmax of a single number is always 1. The network then has nothing to learn about classes.
+#
+# </details>
+#
+# <details><summary>5. An untrained network has an objectness of 0.5 everywhere. Which term makes up most of its loss, and how large is it at 670 background predictions?</summary>
+#
+# The background term does. Each prediction costs ½ × 0.5² = 0.125, so 670 of them cost about 84. Each one is cheap, but
+# there are more than 200 of them for every object.
+#
+# </details>
+
+# %% [markdown]
 # ## Key points
 #
 # - Each object has one responsible prediction. Predictions that overlap an object by more than 0.6 are ignored, and all
 #   others are background, which only has to be silent.
-# - Only responsible predictions learn location, size and class. Background learns objectness alone.
+# - After the anchor warm-up, only responsible predictions learn location, size and class. Background learns objectness
+#   alone.
 # - Sizes are compared as logarithms, so that the same relative error costs the same for every object. Small boxes weigh up
 #   to twice as much as large ones.
 # - The target of objectness is the IoU that the box reaches, taken as a constant: objectness follows the box.

@@ -32,7 +32,7 @@
 # - how to recognize overfitting, and how to choose the weights to keep;
 # - what is lost when a training run is killed.
 #
-# *Reading 52 min, running about 10 min on two CPU cores.*
+# **Time:** reading 58 min, exercises 35 min, running 4 min on two CPU cores.
 #
 # Terms that are new to you are explained in [the glossary](glossary.md). *The paper* is [YOLO9000](https://arxiv.org/abs/1612.08242), *Darknet* is its authors' [program](https://github.com/pjreddie/darknet), and *the series* is [Yumi's blog series](https://fairyonice.github.io/) on YOLOv2, which these notebooks follow.
 
@@ -70,7 +70,7 @@ sys.path[:0] = [str(root), str(root / "notebooks")]
 # %%
 import dataclasses
 
-import figures  # this also imports yolo_helpers, which must come before TensorFlow
+import figures
 import keras
 import matplotlib.pyplot as plt
 import numpy as np
@@ -143,21 +143,21 @@ dataset = yolo.make_dataset(splits.train, anchors, settings, training=True)
 images, (y, true_boxes) = next(iter(dataset))
 print("images", images.shape, " y", y.shape, " true_boxes", true_boxes.shape)
 
-# %%
+# %% tags=["slide"]
 decoded = [boxes_from_target(target) for target in y[:8].numpy()]
 boxes, labels = zip(*decoded, strict=True)
 title = "Half of the first batch: every box lies on its object"
 figures.target_batch(images[:8].numpy(), boxes, labels, settings.classes, title)
 
 # %% [markdown]
-# Check three things in this figure: every object has a box, each box fits its object, and the class names are right. Here all three hold. You also see that these are not the plain photos. They are distorted, partly grey at the border, and their colours are off. That is augmentation, and it is on purpose.
+# Check three things in this figure: every object has a box, each box fits its object, and the class names are right. An object of which less than a quarter is visible has none, on purpose. If a box seems to lie on the wrong thing, its object is probably hidden by another one. You also see that these are not the plain photos. They are distorted, partly grey at the border, and their colours are off. That is augmentation, and it is on purpose too.
 
 # %% [markdown]
 # ### Why is the same photo never shown twice?
 #
 # We have only a few hundred training images, and we show each of them many times. To keep the network from memorizing them, we change each image a little in each epoch. This is called **augmentation**. A cow that is mirrored, cropped or slightly greener is still a cow, so the label stays true while the pixels change. `make_example` does what Darknet does:
 #
-# - **Borders.** Each of the four borders moves in or out by up to 30 % of the image's side. Moving a border in cuts off a part of the photo, moving it out adds grey.
+# - **Borders.** Each of the four borders moves in or out by up to 20 % of the image's side. Moving a border in cuts off a part of the photo, moving it out adds grey.
 # - **Flip.** Half of the images are mirrored.
 # - **Colours.** The hue shifts by up to a tenth of the colour circle. Saturation and brightness are multiplied or divided by up to 1.5.
 #
@@ -167,6 +167,7 @@ figures.target_batch(images[:8].numpy(), boxes, labels, settings.classes, title)
 index = [annotation.filename for annotation in splits.train].index(example.filename)
 versions = [yolo.make_example(example, anchors, 416, len(settings.classes))]
 for epoch in range(3):
+    # The same random numbers as in the run: they follow from seed, epoch and index.
     rng = np.random.default_rng([settings.seed, yolo.AUGMENTATION, epoch, index])
     version = yolo.make_example(example, anchors, 416, len(settings.classes), rng)
     versions.append(version)
@@ -194,10 +195,11 @@ sizes = []
 for epoch in range(4):
     plan = yolo.plan_epoch(splits.train, settings, epoch)
     sizes += [size for _, size in plan[:: settings.batch_size]]  # one for each step
+print("sizes to draw from:", *settings.train_sizes)
 figures.sizes_over_steps(sizes[:100], steps_per_epoch)
 
 # %% [markdown]
-# The size stays the same for ten steps and does not care where an epoch ends. All images of a batch have one size, because a batch is a single tensor. The cost differs a lot: an image of 512 pixels takes about 2.6 times as much work as one of 320, which is the ratio of their areas. Validation and test images always have 416 pixels.
+# The size stays the same for ten steps and does not care where an epoch ends. All images of a batch have one size, because a batch is a single tensor. The cost differs a lot: an image of 416 pixels takes about 3.4 times as much work as one of 224, which is the ratio of their areas. So the profile `tiny` draws sizes from 224 to 416 pixels, which lets it see more images in the same time. The profile `full` goes from 320 to 512, and the paper up to 608. Validation and test images always have 416 pixels.
 
 # %% [markdown]
 # ## What happens in one update?
@@ -231,7 +233,7 @@ for step in range(1, 31):
 # %% [markdown]
 # This gradient has a length of 50, so clipping turns (30, 40) into (12, 16). The first step is the learning rate times that. But the gradient keeps pointing in the same direction, so the velocity grows, until after some thirty steps each step is almost ten times as long as the first. If the gradient changed its sign each time, the contributions would nearly cancel. This is the point of momentum: directions in which the batches agree become fast, and directions in which they contradict each other become slow.
 #
-# > **Pitfall.** Keras' optimizers have an argument `weight_decay`, but it is not this weight decay. It shrinks the weights directly and bypasses the velocity, which makes it about ten times weaker here. We want Darknet's version. So chapter 3 gave each kernel a regularizer of half the strength, $\frac{0.0005}{2} w^2$, whose gradient is $0.0005\,w$.
+# > **Pitfall.** Keras' optimizers have an argument `weight_decay`, but it is not this weight decay. It shrinks the weights directly and bypasses the velocity, which would have added up about ten steps, so it is about ten times weaker here. We want Darknet's version. So chapter 3 gave each kernel a *regularizer*, a term that is added to the loss, of half the strength, $\frac{0.0005}{2} w^2$, whose gradient is $0.0005\,w$.
 
 # %% [markdown]
 # ## How large should the steps be?
@@ -247,13 +249,13 @@ warmup_steps = round(yolo.WARMUP_SHARE * total_steps)
 schedule = yolo.WarmUpCosineDecay(settings.learning_rate, warmup_steps, total_steps)
 rates = [float(schedule(step)) for step in range(total_steps)]
 
-# %%
+# %% tags=["slide"]
 figures.learning_rate(rates, warmup_steps)
 
 # %% [markdown]
 # On the left is the whole run. The warm-up is so short that you can hardly see its shape, so the right half shows the start enlarged. The curve comes from the same kind of object that the optimizer will call in each step of the run below.
 #
-# During the same steps, shaded in both halves, the **anchor warm-up** of chapter 4 is on. That is the sixth term of the loss, which pulls every prediction without an object to the middle of its cell and to the size of its anchor. The two are unrelated; they just happen at the same time. One limits how far the weights move, the other says what boxes should look like before there is anything better to say. Most of its effect comes in the last of these steps, when the rate is no longer tiny.
+# During the same steps, shaded in both halves, the **anchor warm-up** of chapter 4 is on. That is the sixth term of the loss, which pulls every prediction without an object to the middle of its cell and to the size of its anchor. The two are unrelated; they just happen at the same time. One limits how far the weights move, the other says what boxes should look like before there is anything better to say. Most of the anchor warm-up's effect comes in the last of these steps, when the learning rate is no longer tiny.
 #
 # > **Pitfall.** The series writes a learning-rate schedule and then never passes it to `fit`, so the rate stays constant. A plot of a schedule proves nothing about the run. In ours, `compile_detector` makes the schedule and gives it to the optimizer in one place, so no other one can be used.
 
@@ -316,15 +318,15 @@ rows = train_by_hand(network, batches)
 # %% [markdown]
 # Next we measure the loss of the eight images once more, and the loss of eight images that the network has never been shown.
 
-# %%
+# %% tags=["slide"]
 known, _ = yolo.validate(network, eight, anchors, toy)
 unseen, _ = yolo.validate(network, splits.validation[:8], anchors, toy)
 figures.learned_by_heart(rows, known, unseen)
 
 # %% [markdown]
-# On the left, all five terms fall, so the loop works. (The zigzag comes from the two batches, which take turns.) They fall in a typical order. The background term goes first, because "there is nothing here" is right for almost every prediction and easy to learn. The class term takes longest, because it needs to know what the objects look like. (The sixth term, the anchor warm-up, only exists during the first three steps and is not drawn.)
+# On the left, the loss becomes small, so the loop works. (The zigzag comes from the two batches, which take turns.) The terms fall in a typical order. The background term goes first, because "there is nothing here" is right for almost every prediction and easy to learn. It starts near 4 here, and not near 84 as in chapter 4, because an image of 96 pixels has only 36 predictions. Objectness falls, rises and falls again, as in chapter 4. The class term takes longest, because it needs to know what the objects look like. (The anchor warm-up only exists during the first three steps and is not drawn.)
 #
-# On the right, you see the price. The loss of the eight training images is small, and the loss of eight other images is large. The network has learned its images by heart and nothing about animals or cars. This is **overfitting** in its purest form: low training loss, high loss on everything else. The rest of this chapter is about the opposite, weights that work for images that were never trained on.
+# On the right, you see the price. The loss of the eight training images is small (a little larger than on the left, because batch normalization now uses its running averages), and the loss of eight other images is large. The network has learned its images by heart and nothing about animals or cars. This is **overfitting** in its purest form: low training loss, high loss on everything else. The rest of this chapter is about the opposite, weights that work for images that were never trained on.
 
 # %% [markdown]
 # ## What do `compile` and `fit` do?
@@ -342,36 +344,26 @@ figures.learned_by_heart(rows, known, unseen)
 # The full version also records each term as a metric, so that every term appears in the log. `yolo.compile_detector` makes such a detector and compiles it with the optimizer of this chapter. Then `fit` goes over the batches. To see that it really does the same, we let both take two steps from the same start and compare the weights.
 
 # %%
-by_hand, by_fit = small_network(), small_network()
-before = by_hand.get_weights()
 two_batches = batches.take(2)
+start, by_hand, by_fit = small_network(), small_network(), small_network()
 
 train_by_hand(by_hand, two_batches)
 detector = yolo.compile_detector(by_fit, anchors, toy, toy_steps)
 detector.fit(two_batches, shuffle=False, verbose=0)
 
-pairs = list(zip(by_hand.get_weights(), by_fit.get_weights(), strict=True))
-same = all(np.allclose(a, b, rtol=0.001, atol=0.001) for a, b in pairs)
-moved = max(
-    np.abs(a - b).max() for a, b in zip(by_hand.get_weights(), before, strict=True)
-)
-print("the weights have moved by more than 0.01:", bool(moved > 0.01))
-print("both ways end with the same weights:", same)
+
+def distance(first, second):
+    """Length of the difference of all trained weights."""
+    pairs = zip(first.trainable_weights, second.trainable_weights, strict=True)
+    return float(tf.linalg.global_norm([a - b for a, b in pairs]))
+
+
+moved, difference = distance(start, by_hand), distance(by_hand, by_fit)
+print(f"the weights have moved by {moved:.3f}")
+print("the two ways differ by less than a hundredth of that:", difference < moved / 100)
 
 # %% [markdown]
-# The weights agree. We compare after two steps only, for a reason that is worth knowing. The two ways add up numbers in a different order, so their results differ in the seventh digit. Each step makes such a difference larger, and after some dozens of steps the two networks have different weights, although both are equally good. The same happens between two machines. It does not mean that anything is wrong.
-#
-# If you come from the series, this table tells you where everything has gone:
-#
-# | in the series | here | what is different |
-# |---|---|---|
-# | `SimpleBatchGenerator` | `yolo.make_dataset`, a `tf.data.Dataset` | prepared in parallel, with augmentation and several image sizes |
-# | `custom_loss` | `Detector.compute_loss`, which calls `yolo.yolo_loss` | needs no global variables, reports each term |
-# | `CustomLearningRateScheduler` | `yolo.WarmUpCosineDecay` | is passed to the optimizer, so it acts |
-# | the optimizer | `yolo.momentum_sgd`: Keras' `SGD` with momentum and clipping | the paper's recipe, and safe from huge gradients |
-# | `ModelCheckpoint` on the training loss | `yolo.KeepBest` on the validation mAP | keeps what is best for new images |
-# | `EarlyStopping` on the training loss | `yolo.KeepBest` with `settings.patience` | stops when the validation mAP no longer improves |
-# | `model.compile`, `model.fit` | `detector.compile`, `detector.fit` | the same |
+# The weights agree. We compare after two steps only, for a reason that is worth knowing. The two ways add up numbers in a different order, so the result of each addition can differ in the seventh digit. Each step makes such a difference larger, and after some dozens of steps the two networks have different weights, although both are equally good. The same happens between two machines. It does not mean that anything is wrong.
 
 # %% [markdown]
 # ## Where do the weights start?
@@ -406,9 +398,9 @@ if weights:
     yolo.load_darknet_weights(network, weights, head=False)
 
 # %% [markdown]
-# There is one danger in the first steps. A random head says "objectness one half" for each of its 13 x 13 x 4 = 676 predictions. Almost everywhere that is wrong, and it costs 0.5 x 0.5² for each prediction, about 84 in total. The gradient of this huge loss runs through all layers and would spoil what they have learned.
+# There is one danger in the first steps. Chapter 3 left the objectness at one half everywhere. That is a good start for a network that is random as a whole. Behind trained layers it is not. A random head says "one half" for each of its 13 x 13 x 4 = 676 predictions. Almost everywhere that is wrong, and it costs 0.5 x 0.5² for each prediction, about 84 in total. The gradient of this huge loss runs through all layers and would spoil what they have learned.
 #
-# The remedy is simple, and it comes from the detector [RetinaNet](https://arxiv.org/abs/1708.02002). We set the biases in the head so that it starts with an objectness of 0.02 everywhere: "probably no object here". The background term then starts near 0.1 instead of 84.
+# The remedy is simple, and it comes from the detector [RetinaNet](https://arxiv.org/abs/1708.02002). We set the biases in the head so that it starts with an objectness of 0.02 everywhere: "probably no object here". The background term then starts near 0.1 instead of 84. The learning-rate warm-up and the clipping protect the trained layers as well: one keeps the first steps short, the other limits every step.
 
 # %%
 yolo.set_objectness_bias(network, objectness=0.02)
@@ -468,11 +460,11 @@ class Snapshots(keras.callbacks.Callback):
 watched = [example, *splits.validation[5:16:5]]
 watched_images = [yolo.read_image(annotation.image_path) for annotation in watched]
 last = settings.epochs
-chosen = {max(1, last // 8), max(1, last // 3), last}  # with 16 epochs: 2, 5, 16
+chosen = {max(1, last // 8), max(1, last // 3), last}  # with 12 epochs: 1, 4, 12
 snapshots = Snapshots(watched_images, chosen)
 
 # %% [markdown]
-# With the profile `tiny`, the next cell takes eight to ten minutes on two CPU cores. One line appears for each epoch. Look at `val_map`, the last number of each line: it is the validation mAP. (The output contains times and differs a little from machine to machine, so the tests do not compare it.)
+# With the profile `tiny`, the next cell takes three to five minutes on two CPU cores. One line appears for each epoch, with the time, the loss of the training and validation images, and the validation mAP. The outputs that are stored here come from one run on our machine. We call it the *stored run*. Yours will differ a little, so the tests do not compare these outputs.
 
 # %% tags=["nbval-ignore-output", "live"]
 history = yolo.train_detector(
@@ -490,17 +482,17 @@ history = yolo.train_detector(
 #
 # `train_detector` returns the history of the run: one value per epoch for the loss, each of its terms, the same for the validation images, and the validation mAP.
 
-# %%
+# %% tags=["slide"]
 figures.loss_and_map(history)
 
 # %% [markdown]
-# The loss axis on the left is logarithmic, because the first epochs are far above the others. Do not compare the heights of the two curves too closely. The training loss is measured on augmented images of many sizes, while the weights are still changing. The validation loss is measured at the end of the epoch, on plain images of 416 pixels, which are usually easier. Their *trends* tell you what to do:
+# Do not compare the heights of the two loss curves too closely. The training loss is measured on augmented images of many sizes, while the weights are still changing. The validation loss is measured at the end of the epoch, on plain images of 416 pixels, which are usually easier. Their *trends* tell you what to do:
 #
-# - **Both fall.** The network learns. If both still fall at the end, more epochs would help.
+# - **Both fall.** The network learns. Here both become flat at the end because the learning rate goes to zero. Whether more epochs would help, only a longer run shows.
 # - **The training loss falls, but the validation loss stops falling or rises.** The network overfits: it improves only on images that it knows. More images or stronger augmentation help, more epochs do not.
 # - **Neither falls.** Something is broken. Look at the batch figure above first, then at the learning rate.
 #
-# On the right is the number that decides. The circle marks the epoch whose weights were kept. The mAP often still rises while the loss looks flat, because they ask different questions. The loss adds up how sure and how exact every single prediction is. The mAP only looks at the order of the confidence scores, and at whether the boxes overlap their objects by at least 0.5.
+# On the right is the number that decides. The circle marks the epoch whose weights were kept. With a hundred images, differences of a few hundredths are chance, and the best of several epochs looks a little better than it is. This is why the test images exist. The mAP often still rises while the loss looks flat, because they ask different questions. The loss adds up how sure and how exact every single prediction is. The mAP only looks at the order of the confidence scores, and at whether the boxes overlap their objects by at least 0.5.
 #
 # The total loss mixes several questions. Its terms show which of them is still open. Besides the five terms you know there is the weight decay. (The anchor warm-up is left out, because it ends within the first epoch.)
 
@@ -509,14 +501,12 @@ figures.loss_terms(history)
 
 # %% [markdown]
 # - **Background** starts low, because we set the head to "probably no object". It then *rises*, because the detector now says "object", and sometimes says it where there is none. (In the toy run above, the head started at one half, so there the term fell first.)
-# - **Objectness** of objects starts high for the same reason. It falls in the first epochs. After that it hardly moves, because its target keeps rising: the target is the IoU of the predicted box, and the boxes improve.
-# - **Location and size.** The size rises at first. The anchor warm-up, which held all boxes near their anchors, has ended by then, and the learning rate is at its highest. Then the size falls for the rest of the run. The location falls slowly: the exact middle of a box within its cell takes time. For the size, the validation curve may even lie below the training curve, because plain images are easier than augmented ones.
-# - **Classes** is the largest term from beginning to end, and the one that takes longest. A random guess among C classes costs $\ln C$ for each object, and an image has three objects on average.
+# - **Objectness** starts high for the same reason, and falls in the first epochs. After that the predicted objectness goes on rising, but so does the IoU that it should reach. So the distance between the two, which the term measures, changes little.
+# - **Location and size** fall slowly: the exact middle and the exact size of a box take time. Plain images are easier than augmented ones, so the validation curve may even lie below the training curve.
+# - **Classes** is the largest term, and the one that takes longest. A random guess among 20 classes costs $\ln 20 = 3$ for each object, and an image has three objects on average, so it starts near 9.
 # - **Weight decay** hardly changes. It is the same for training and validation, because it depends on the weights alone.
 #
-# So where does this run overfit? Look for a panel in which the training curve falls on while the validation curve has stopped. The title names the term with the widest gap between the two at the end, as a first place to look. These are usually terms that measure how *sure* the network is: it becomes ever more certain about images that it knows, and that certainty does not fully carry over to new ones. The gap is small here compared with the toy run above, because sixteen epochs of augmented images are too few to learn four hundred images by heart. With many more epochs it would widen.
-#
-# So overfitting does not start everywhere at once. It begins in one term while others still improve, and the validation mAP can rise all the same. That is why we let the mAP choose the epoch, and not the validation loss.
+# So where does this run overfit? Look for a panel in which the training curve falls on while the validation curve has stopped. The title names the term with the widest gap at the end. Overfitting does not start everywhere at once: one term can get worse while others still improve, and the validation mAP can rise all the same. That is why we let the mAP choose the epoch, and not the validation loss.
 
 # %% [markdown]
 # ## What does the detector see while it learns?
@@ -524,18 +514,46 @@ figures.loss_terms(history)
 # Numbers hide what a detector gets wrong. The next figure has one image per row. On the left is the ground truth. To the right are the detections with a confidence score of at least 0.25 after some of the epochs. A detection is green if it finds an object: the class is right, the IoU with the object is at least 0.5, and no better detection has found the same object before. All others are false positives and red.
 
 # %% tags=["nbval-ignore-output"]
-title = "Epoch by epoch, more objects are found"
-figures.snapshots(watched, snapshots.found, settings.classes, title)
+figures.snapshots(watched, snapshots.found, settings.classes)
 
 # %% [markdown]
-# Early on there is little to see: the head is new and not sure of anything yet. After a third of the run the large objects are found, but some boxes are loose or have a wrong class. At the end most boxes are green and their scores are higher. Small and half-hidden objects are the last to come, and some are still missed. In the stored run, the bus behind the motorbike is even found early and lost again: the score of a single box can go down while the detector improves as a whole.
+# The title counts the objects that are found. Early on there are few, because the head is new and not sure of anything yet. Large objects that stand free come first. Small and half-hidden ones come last, and some are still missed at the end. The score of a single box can also go down while the detector improves as a whole.
 #
-# The top row is an image that the network was trained on, so it flatters. Judge by the other three.
+# The top row is an image that the network was trained on, so it flatters. Judge by the other three. And note that the last column shows the weights of the last epoch. If another epoch had a better validation mAP, chapter 6 uses the weights of that one.
 
 # %% [markdown]
 # ## What are the pre-trained weights worth?
 #
-# We can already ask one question about our own run: does it matter whether a class was in the images that the weights come from? The network now has the weights of its best epoch. We compute the average precision of each class on the validation images, and average it over the two groups. (These numbers differ a little from machine to machine too.)
+# Our run cannot say what the start contributes. For that, the same recipe has to run again from random weights, with the same images and as many epochs. The script [compare_starts.py](scripts/compare_starts.py) does that. It also repeats our run with other seeds, and trains only the head while everything before it stays frozen. Each row of the table is one kind of start. It shows the mAP on the test images: the mean over the runs, and in brackets the lowest and the highest value.
+
+# %%
+rows = yolo.read_json(yolo.REFERENCE / "comparison.json")["rows"]
+starts = list(dict.fromkeys(row["name"] for row in rows))
+print("start        runs   all classes           seen classes          new classes")
+for start in starts:
+    runs = [row for row in rows if row["name"] == start]
+    line = f"{start:<12} {len(runs):4d}"
+    for kind in ("map_all", "map_seen", "map_new"):
+        values = [row[kind] for row in runs]
+        spread = f"({min(values):.2f} to {max(values):.2f})" if len(values) > 1 else ""
+        line += f"   {np.mean(values):.2f} {spread:<14}"
+    print(line.rstrip())
+
+# %%
+figures.comparison_bars(rows, "The start decides how far a training gets")
+
+# %% [markdown]
+# From random weights, twelve epochs are far too few: the network has to spend them on outlines and surfaces, which the pre-trained weights already know. With these weights, the same recipe reaches an mAP near 0.58 in the same time.
+#
+# New classes gain as well. The weights have never seen a cow or a bus, and yet the mAP of the new classes goes from nearly zero to almost one half. What carries over is not the classes but what lies below them: surfaces, outlines, wheels and legs, the difference between an object and its background.
+#
+# The row *frozen* may surprise you. Only the head learned there, in a third of the time, and the result is the same. In such a short training, nearly all of the progress is made by the new head, and changing the layers before it pays little. We expect it to pay with more epochs, or when the new images look different from those of the pre-training, but we have not measured that.
+#
+# Rows with a single run come without a range. A few hundredths are chance: look at the spread of the row that has three runs.
+#
+# One caution: the images of the pre-training and ours come from the same renderer, so the step from one to the other is smaller than that from COCO to Pascal VOC. With photographs, expect less.
+#
+# For our own run, we can compare the two groups of classes on the validation images. The network now has the weights of its best epoch.
 
 # %% tags=["nbval-ignore-output"]
 _, evaluation = yolo.validate(network, splits.validation, anchors, settings)
@@ -545,30 +563,6 @@ for name, group in (("seen before", seen_labels), ("new", new_labels)):
     values = values[~np.isnan(values)]  # NaN: no such object in these images
     if len(values):
         print(f"{name}: mAP {values.mean():.2f} over {len(values)} classes")
-
-# %% [markdown]
-# In the stored run, the new classes reach 0.55 and the seen ones 0.51. On the test images of chapter 6 it is the other way round, 0.41 against 0.57. So the detector does learn classes that the weights have never seen, but which group is ahead cannot be said from a hundred images. The groups are small, and some classes are simply easier than others.
-#
-# Our run cannot say what the start contributes. For that, the same recipe has to run again from random weights, with the same images and as many epochs. The script [compare_starts.py](scripts/compare_starts.py) does that. It can also freeze the backbone, train five times as long, and repeat each run with other seeds. Here is what it has measured so far.
-
-# %%
-comparison = yolo.REFERENCE / "comparison.json"
-rows = yolo.read_json(comparison)["rows"] if comparison.exists() else []
-for row in rows:
-    print(f"{row['name']}, seed {row['seed']}:")
-    print(f"  best validation mAP {row['val_map']:.2f}, test mAP {row['map_all']:.2f}")
-    print(f"  seen classes {row['map_seen']:.2f}, new classes {row['map_new']:.2f}")
-if len({row["name"] for row in rows}) > 1:
-    figures.comparison_bars(rows, "The start decides how far a training gets")
-
-# %% [markdown]
-# Compare the validation mAP with that of our own run above. Both runs saw the same images equally often, but the one from random weights had to spend its epochs on edges and textures, which the carried weights already know.
-#
-# New classes gain as well. Weights that have never seen a bus make buses much easier to learn. What carries over is not the classes but what lies below them: edges, surfaces, wheels, the difference between an object and its background.
-#
-# These are single runs with one seed each. Read the large difference between them as real, and do not read anything into a few hundredths.
-#
-# One caution: the images of the pre-training and ours come from the same renderer, so the step from one to the other is smaller than that from COCO to Pascal VOC. With photographs, expect less.
 
 # %% [markdown]
 # ## What is lost when the run is killed?
@@ -627,7 +621,22 @@ print("same losses in all three epochs:", np.allclose(*losses, atol=1e-5))
 #
 # - **One GPU** is used without any change. With the profile `full`, `training_policy` also chooses **half precision** on it: the hidden layers compute with 16 bits, which halves the memory. Small gradients would vanish with so few bits, so Keras multiplies the loss by a large factor and divides the gradients by it again. If they overflow, Keras skips that step entirely and lowers the factor.
 # - **Several GPUs** share each batch if the network is built under a strategy: `with tf.distribute.MirroredStrategy().scope(): network = yolo.build_yolov2(...)`. Each GPU computes the gradient of its part, and the gradients are added up. Batch normalization then uses the statistics of the whole batch, not those of a part. For several machines there is [train_multi_worker.py](scripts/train_multi_worker.py).
-# - **oneDNN** is a library that makes TensorFlow faster on most processors. It adds numbers in an order that depends on the machine, so the last digits of a result no longer repeat. The notebooks switch it off to keep their outputs comparable; `make run` and the scripts switch it on. To use it here, set the environment variable `TF_ENABLE_ONEDNN_OPTS=1` before you start Jupyter.
+# - **oneDNN** is a library that makes TensorFlow faster on most processors. It adds numbers in an order that depends on the machine, so the last digits of a result no longer repeat. TensorFlow uses it unless the environment variable `TF_ENABLE_ONEDNN_OPTS` is 0. The stored outputs of the other chapters were made without it, and the tests compare without it, so your numbers may differ from the stored ones in their last digits.
+
+# %% [markdown]
+# ## Where has everything of the series gone?
+#
+# If you come from the series, this table tells you where everything has gone:
+#
+# | in the series | here | what is different |
+# |---|---|---|
+# | `SimpleBatchGenerator` | `yolo.make_dataset`, a `tf.data.Dataset` | prepared in parallel, with augmentation and several image sizes |
+# | `custom_loss` | `Detector.compute_loss`, which calls `yolo.yolo_loss` | needs no global variables, reports each term |
+# | `CustomLearningRateScheduler` | `yolo.WarmUpCosineDecay` | is passed to the optimizer, so it acts |
+# | the optimizer | `yolo.momentum_sgd`: Keras' `SGD` with momentum and clipping | the paper's recipe, and safe from huge gradients |
+# | `ModelCheckpoint` on the training loss | `yolo.KeepBest` on the validation mAP | keeps what is best for new images |
+# | `EarlyStopping` on the training loss | `yolo.KeepBest` with `settings.patience` | stops when the validation mAP no longer improves |
+# | `model.compile`, `model.fit` | `detector.compile`, `detector.fit` | the same |
 
 # %% [markdown]
 # ## Hand over
@@ -640,6 +649,410 @@ yolo.write_json(settings.artifacts / "history.json", content)
 for name in ("yolov2.weights", "yolov2.json", "history.json"):
     exists = (settings.artifacts / name).exists()
     print(f"{name:<15}", "written" if exists else "missing")
+
+# %% [markdown]
+# ## Exercises
+#
+# Each exercise has a starter cell for you to complete, a folded solution, and a check cell that tells you whether your answer is right. To try an exercise yourself here, complete the starter cell, skip the folded solution and run the check. The student edition (`make workshop`) leaves the solutions out. The exercises need only the first two code cells of this chapter and the next cell, so you can do them without running the rest.
+
+# %% tags=["exercise-setup"]
+tf.get_logger().setLevel("ERROR")  # no advice about building many networks
+SHAPE_ANCHORS = np.array([[1.0, 1.0], [2.0, 2.0]], np.float32)  # in grid units
+SHAPE_NETWORK = {"num_anchors": 2, "num_classes": 3, "width": 0.125}
+MAPS = [0.10, 0.10, 0.21, 0.13, 0.21, 0.34, 0.36, 0.37]  # for exercise 5.3
+MAPS += [0.34, 0.40, 0.42, 0.47, 0.52, 0.49, 0.51, 0.51]
+
+
+def update(w, v, gradient, learning_rate):
+    """One update of the weights w with the velocity v, as above; returns both."""
+    g = gradient + yolo.WEIGHT_DECAY * w
+    length = np.linalg.norm(g)
+    g = g * min(1, yolo.LARGEST_GRADIENT / length)
+    v = yolo.MOMENTUM * v - learning_rate * g
+    return w + v, v
+
+
+def draw_scene(rng, shape):
+    """A square (0), disc (1) or triangle (2) on grey: image, y and true_boxes."""
+    rows, columns = np.mgrid[:96, :96]
+    radius = rng.integers(12, 30)
+    x, y = rng.integers(radius, 96 - radius, 2)
+    right, down = np.abs(columns - x), rows - y
+    square = (right <= radius) & (np.abs(down) <= radius)
+    disc = right**2 + down**2 <= radius**2
+    triangle = square & (2 * right <= down + radius)
+    image = np.full((96, 96, 3), rng.uniform(0.2, 0.8))
+    image[(square, disc, triangle)[shape]] = rng.uniform(0, 1, 3)
+    image = (image + rng.normal(0, 0.03, image.shape)).clip(0, 1)
+    box = np.array([[x - radius, y - radius, x + radius, y + radius]]) / 96
+    targets = yolo.encode_boxes(box, [shape], SHAPE_ANCHORS, 3, num_classes=3)
+    return image.astype(np.float32), *targets
+
+
+def make_scenes(count, seed):
+    """A batch (images, (y, true_boxes)) of scenes with one object each."""
+    rng = np.random.default_rng(seed)
+    scenes = [draw_scene(rng, i % 3) for i in range(count)]
+    images, y, true_boxes = (np.stack(part) for part in zip(*scenes, strict=True))
+    return images, (y, true_boxes)
+
+
+def train_on_scenes(network, scenes, steps):
+    """Train on one batch of scenes; returns its loss at the end, without decay."""
+    options = dataclasses.replace(settings, learning_rate=0.01)
+    detector = yolo.compile_detector(network, SHAPE_ANCHORS, options, steps)
+    batches = tf.data.Dataset.from_tensors(scenes).repeat(steps)
+    detector.fit(batches, shuffle=False, verbose=0)
+    images, (y, true_boxes) = scenes
+    raw = network(images, training=False)
+    return round(float(sum(yolo.yolo_loss(y, true_boxes, raw, SHAPE_ANCHORS))), 2)
+
+
+def compare_runs(freeze, seed=1):
+    """Train everything, or the head alone; returns the losses at the end by name."""
+    losses = {}
+    runs = (("everything", 40), ("head alone", 40), ("head alone", 200))
+    for name, steps in runs:
+        network = yolo.build_yolov2(**SHAPE_NETWORK, seed=seed)
+        yolo.set_objectness_bias(network)
+        if name == "head alone":
+            freeze(network)
+        loss = train_on_scenes(network, make_scenes(9, seed), steps)
+        losses[f"{name}, {steps} steps"] = loss
+    return losses
+
+
+# %% [markdown]
+# ### Exercise 5.1: Read three curves (5 minutes)
+#
+# A look at the curves of a run should tell you what to do next. Here are three runs, as numbers instead of curves. They used the same kind of data and the training of this chapter: augmented training images, plain validation images.
+#
+# | epoch | 1 | 4 | 7 | 10 | 13 | 16 |
+# |---|---|---|---|---|---|---|
+# | **run 1**: training loss | 12.4 | 9.9 | 8.6 | 7.7 | 7.0 | 6.5 |
+# | validation loss | 11.4 | 9.0 | 7.8 | 7.0 | 6.4 | 6.0 |
+# | validation mAP | 0.05 | 0.14 | 0.22 | 0.29 | 0.35 | 0.41 |
+# | **run 2**: training loss | 12.4 | 7.6 | 5.1 | 3.4 | 2.2 | 1.5 |
+# | validation loss | 11.9 | 8.3 | 7.4 | 7.6 | 8.1 | 8.7 |
+# | validation mAP | 0.06 | 0.25 | 0.36 | 0.40 | 0.38 | 0.36 |
+# | **run 3**: training loss | 12.4 | 12.5 | 12.3 | 12.4 | 12.5 | 12.4 |
+# | validation loss | 11.9 | 11.8 | 12.0 | 11.9 | 11.8 | 11.9 |
+# | validation mAP | 0.00 | 0.00 | 0.00 | 0.00 | 0.00 | 0.00 |
+#
+# Give each run one of these pieces of advice:
+#
+# - **A**: Train for more epochs.
+# - **B**: Get more images, or use stronger augmentation. More epochs will not help.
+# - **C**: Something is broken. Look at a batch and at the learning rate.
+#
+# In addition, say which epoch's weights you would keep of run 2, if you could only choose among the six epochs in the table. Hand in three letters and one number.
+
+# %% tags=["starter"]
+advice = {"run 1": None, "run 2": None, "run 3": None}  # "A", "B" or "C" for each
+kept_epoch = None  # of run 2: 1, 4, 7, 10, 13 or 16
+
+# %% cellView="form" jupyter={"source_hidden": true} tags=["solution"]
+# @title Solution
+# Run 1: both losses still fall at the end, so more epochs would help. The training
+# loss is the higher one because augmented images are harder than plain ones.
+# Run 2: the training loss falls on while the validation loss rises. It overfits.
+# Run 3: neither loss falls, so nothing is learned.
+advice = {"run 1": "A", "run 2": "B", "run 3": "C"}
+# The validation mAP chooses the epoch. The validation loss would have chosen epoch 7.
+kept_epoch = 10
+
+# %% tags=["check"]
+for run in ("run 1", "run 2", "run 3"):
+    assert advice[run] is not None, f"advice for {run} is still empty"
+    assert advice[run] in ("A", "B", "C"), f"advice for {run}: choose A, B or C"
+assert kept_epoch is not None, "kept_epoch is still empty: choose an epoch of run 2"
+hints = {
+    "run 1": "run 1: compare the trends and not the heights. Both losses still fall at "
+    "the end. The training loss lies higher because augmented images are harder.",
+    "run 2": "run 2: the training loss falls on, but the validation loss rises from "
+    "epoch 7 on. So the network only improves on images that it knows.",
+    "run 3": "run 3: no loss falls, not even that of the images it is trained on. "
+    "Neither patience nor more images can repair that.",
+}
+for run, letter in zip(hints, "ABC", strict=True):
+    assert advice[run] == letter, hints[run]
+hints = {
+    16: "epoch 16 has the lowest training loss, and is the last. A network that learns "
+    "its images by heart always wins by that measure: use the validation images",
+    7: "epoch 7 has the lowest validation loss, but the validation mAP decides",
+}
+assert kept_epoch == 10, hints.get(
+    kept_epoch, "keep the epoch with the best validation mAP"
+)
+print("Exercise 5.1 is right: trends say what to do, and the validation mAP says which")
+print("epoch to keep. In run 2, the mAP still rises when the validation loss turns.")
+
+# %% [markdown]
+# ### Exercise 5.2: Predict two steps (5 minutes)
+#
+# Momentum and clipping decide how far the weights really move. Predict two step lengths before you compute anything. A paper and the four update rules are enough. The weights start near zero, so you can leave the weight decay out.
+#
+# 1. *A gradient that changes its sign.* The gradient is (0.3, 0.4) in step 1, (-0.3, -0.4) in step 2, (0.3, 0.4) in step 3 and so on. The velocity is zero at the start. How long is the 30th step, compared with the first one? (Write down the first four velocities to see where they are heading.)
+#     - **A**: about ten times as long
+#     - **B**: equally long
+#     - **C**: about half as long
+#     - **D**: less than a hundredth as long
+# 2. *An odd batch.* Most batches have a gradient of length 0.5, but one odd batch has a gradient of length 500. Suppose that each of the two is the first batch of a training, so that the velocity before it is zero. How long is the step of the odd batch, compared with the usual one?
+#     - **A**: 1000 times as long
+#     - **B**: 40 times as long
+#     - **C**: equally long
+#
+# Hand in two letters.
+
+# %% tags=["starter"]
+sign_changes = None  # "A", "B", "C" or "D"
+odd_batch = None  # "A", "B" or "C"
+
+# %% cellView="form" jupyter={"source_hidden": true} tags=["solution"]
+# @title Solution
+# 1. In units of the first step, the velocities are 1, 0.9 - 1 = -0.1, -0.09 + 1 = 0.91,
+#    0.82 - 1 = -0.18 and so on. The even steps become longer and the odd ones shorter,
+#    until both have the same length u. Then u = 1 - 0.9 u, so u = 1 / 1.9 = 0.53. Old
+#    contributions nearly cancel, but the newest gradient always counts in full.
+sign_changes = "C"
+# 2. The length 0.5 is below the limit of 20 and stays. The length 500 is clipped to 20.
+#    The odd batch still makes a step of 20 / 0.5 = 40 times the usual length.
+odd_batch = "B"
+
+# %% tags=["check"]
+assert sign_changes is not None, "sign_changes is still empty: choose A, B, C or D"
+assert odd_batch is not None, "odd_batch is still empty: choose A, B or C"
+hints = {
+    "A": "ten times is right for a gradient that always points the same way. Here "
+    "each new gradient points against the velocity",
+    "B": "without momentum all steps would be equally long. With it, step 2 is "
+    "0.9 - 1 = -0.1 times the first: continue from there",
+    "D": "the older contributions nearly cancel, but the newest gradient is "
+    "added in full in each step: write down steps 2, 3 and 4",
+}
+assert sign_changes == "C", hints.get(sign_changes, "choose A, B, C or D")
+hints = {
+    "A": "1000 times is the ratio of the gradients: have you left the clipping out?",
+    "C": "clipping shortens only what is longer than 20. It does not make all "
+    "gradients equally long: how long is the usual one after it, how long the odd one?",
+}
+assert odd_batch == "B", hints.get(odd_batch, "choose A, B or C")
+for name, sign in (("same sign", 1), ("changing sign", -1)):
+    w, v = np.zeros(2), np.zeros(2)
+    for step in range(30):
+        w, v = update(w, v, np.array([0.3, 0.4]) * sign**step, learning_rate=0.001)
+    ratio = np.linalg.norm(v) / 0.0005  # the first step has a length of 0.0005
+    print(f"{name}: the 30th step is {ratio:.1f} times as long as the first")
+print("Exercise 5.2 is right: steps become almost twenty times as long where gradients")
+print("agree as where they contradict each other. Clipping limits only the odd batch.")
+
+# %% [markdown]
+# ### Exercise 5.3: When does the run end? (10 minutes)
+#
+# `KeepBest` decides after each epoch whether its weights are the best so far, and whether the run should stop. A mistake of one epoch here is easy to make and hard to notice, so write the rule yourself. It has three parts:
+#
+# - Epochs count from 1. After each epoch, we only know the validation mAP of the epochs so far.
+# - An epoch is a new best if its mAP is higher than all earlier ones, or equal to the highest of them.
+# - The run ends after the first epoch for which the best epoch so far lies `patience` epochs back, or more. For example, with a patience of 2 and the best mAP in epoch 5, it ends after epoch 7 if epochs 6 and 7 are no new best. If this never happens, the run goes through all values.
+#
+# Complete `kept_and_last`. Then try it on `MAPS`, the validation mAP of sixteen epochs of a run like ours, with a patience of 8 and of 1.
+
+
+# %% tags=["starter"]
+def kept_and_last(val_maps, patience):
+    """Which epoch is kept, and after which epoch does the run end?
+
+    Parameters
+    ----------
+    val_maps : list of float
+        The validation mAP of each epoch, if the run went on to the end. From 0 to 1.
+    patience : int
+        Epochs without a new best until the run ends.
+
+    Returns
+    -------
+    (int, int)
+        The kept epoch and the last epoch, both counted from 1.
+    """
+    return None  # your code
+
+
+# %% cellView="form" jupyter={"source_hidden": true} tags=["solution"]
+# @title Solution
+def kept_and_last(val_maps, patience):
+    """Which epoch is kept, and after which epoch does the run end?"""
+    best_epoch, best_map = 0, 0.0
+    for epoch, value in enumerate(val_maps, start=1):
+        if value >= best_map:  # a tie counts as a new best
+            best_epoch, best_map = epoch, value
+        if epoch - best_epoch >= patience:
+            return best_epoch, epoch
+    return best_epoch, len(val_maps)
+
+
+print("patience 8:", kept_and_last(MAPS, 8))
+print("patience 1:", kept_and_last(MAPS, 1))
+
+# %% tags=["check"]
+answer = kept_and_last([0.1, 0.4, 0.3, 0.2, 0.1], 2)
+assert answer is not None, "kept_and_last is still empty"
+assert np.shape(answer) == (2,), "return two numbers: the kept and the last epoch"
+hints = {
+    (1, 3): "you count epochs from 0: the first value belongs to epoch 1",
+    (0.4, 4): "you return the best mAP: return the number of its epoch instead",
+    (4, 2): "the order is turned round: return the kept epoch first, then the last one",
+    (2, 5): "the run goes on for too long: epochs 3 and 4 are no new best, so with a "
+    "patience of 2 it ends after epoch 4",
+    (2, 3): "the run ends one epoch too early: epoch 3 is only the first without a new "
+    "best, and the patience is 2",
+}
+hint = f"for [0.1, 0.4, 0.3, 0.2, 0.1] and a patience of 2, {answer} is not right"
+assert tuple(answer) == (2, 4), hints.get(tuple(answer), hint)
+answer = tuple(kept_and_last([0.3, 0.1, 0.2, 0.25, 0.9], 3))
+hints = {
+    (5, 5): "a small rise is no new best: compare each value with the best value so "
+    "far, not with the epoch before",
+    (5, 4): "you keep an epoch after the end of the run: a later best is never seen",
+}
+hint = f"for [0.3, 0.1, 0.2, 0.25, 0.9] and a patience of 3, {answer} is not right"
+assert answer == (1, 4), hints.get(answer, hint)
+answer = tuple(kept_and_last([0.2, 0.5, 0.4, 0.5, 0.3], 2))
+hint = "a tie counts as a new best: epoch 4 equals epoch 2, so the count starts again"
+assert answer == (4, 5), hint
+answer = tuple(kept_and_last([0.1, 0.2], 8))
+assert answer == (2, 2), "without an early end, the last epoch is the number of values"
+hint = "MAPS with a patience of 8: the best mAP is 0.52, and the run is not cut short"
+assert tuple(kept_and_last(MAPS, 8)) == (13, 16), hint
+hint = "MAPS with a patience of 1: the first value that is lower than the best ends it"
+assert tuple(kept_and_last(MAPS, 1)) == (3, 4), hint
+print("Exercise 5.3 is right: with a patience of 8, this run reaches an mAP of 0.52.")
+print("With a patience of 1, a single bad epoch would have ended it at 0.21.")
+
+# %% [markdown]
+# ### Exercise 5.4: The head alone, or everything? (15 minutes)
+#
+# A common way to save time is to *freeze* the backbone, that is, to leave its weights as they are and to train the head alone. Each step is then much cheaper. But what does it take for this to work? We try the extreme case, a frozen backbone that has never learned anything. The network has an eighth of the filters and starts from random weights. It has to learn nine small synthetic images by heart, each of which shows a square, a disc or a triangle. You will compare this with training everything from the same start.
+#
+# 1. Complete `freeze_all_but_head`. These are the tools: `network.layers` lists all layers, each layer has a `name`, and a layer with `layer.trainable = False` keeps its weights. Set this switch for each layer, and leave `network.trainable` alone. Afterwards, `network.trainable_variables` lists the arrays of weights that training still changes, each with its `shape`.
+# 2. Before you go on, write down which training you expect to end with the lower loss. Then replace `losses = None` by `losses = compare_runs(freeze_all_but_head)`, and print the result. This takes about 20 seconds. It trains everything for 40 steps, the head alone for 40 steps, and the head alone for 200 steps. The losses are those of the nine images after the training. Before it, the loss is about 1.8.
+# 3. Why does the head alone end where it does? Choose the best explanation:
+#     - **A**: It learns the same things, only more slowly. Five times as many steps are enough to catch up.
+#     - **B**: The features that reach the head are random and stay random. They do not show well enough what the head has to tell apart. Training everything can change the features too.
+#     - **C**: The head has too few weights to learn nine images by heart. For them, the loss asks for 72 numbers about the objects, and for an objectness of 0 at most of 153 other places.
+#     - **D**: The frozen layers let no gradient through, so no gradient reaches the head.
+#
+# Hand in the function, the losses and a letter. If you like, try another start and other images, for example with `compare_runs(freeze_all_but_head, seed=2)`.
+
+
+# %% tags=["starter"]
+def freeze_all_but_head(network):
+    """Let training change the weights of the head, conv_23, and no others.
+
+    Parameters
+    ----------
+    network : keras.Model
+        From `build_yolov2`. Its layers are changed in place.
+
+    Returns
+    -------
+    int
+        How many weights training still changes, counted as single numbers. A kernel
+        of shape (3, 3, 8, 16) has 1152 of them.
+    """
+    return None  # your code
+
+
+losses = None  # compare_runs(freeze_all_but_head), as soon as the function is complete
+explanation = None  # "A", "B", "C" or "D"
+
+
+# %% cellView="form" jupyter={"source_hidden": true} tags=["solution"]
+# @title Solution
+def freeze_all_but_head(network):
+    """Let training change the weights of the head, conv_23, and no others."""
+    for layer in network.layers:
+        layer.trainable = layer.name == "conv_23"
+    sizes = [np.prod(variable.shape) for variable in network.trainable_variables]
+    return int(sum(sizes))
+
+
+losses = compare_runs(freeze_all_but_head)
+# With seed 1 the losses were about 0.83, 1.68 and 1.64, with seed 2 0.53, 1.75 and
+# 1.67, and with seed 3 0.53, 1.36 and 1.15.
+# A: five times as many steps do not close the gap.
+# C: the head has 2064 weights, many more than the 72 + 153 numbers it has to learn.
+# D: the gradient comes from the loss, so it reaches the head before any other layer.
+explanation = "B"
+
+# %% tags=["check"]
+network = yolo.build_yolov2(**SHAPE_NETWORK)
+count = freeze_all_but_head(network)
+trained = {variable.path.split("/")[0] for variable in network.trainable_variables}
+assert count is not None, "freeze_all_but_head is still empty, or it returns nothing"
+hint = "nothing is trained any more. Either network.trainable is off, which overrules "
+hint += "all layers, or you have taken the last layer for the head: go by the name"
+assert trained, hint
+hint = "the head itself is frozen: it is the one layer that has to go on learning"
+assert "conv_23" in trained, hint
+hint = "all convolutions but the head are frozen, but batch normalization is not. It "
+hint += "learns a scale and a shift for each channel, so freeze it as well"
+assert not (any("norm" in name for name in trained) and "conv_1" not in trained), hint
+hint = "no layer is frozen yet: set layer.trainable of the others to False"
+assert not {"conv_1", "norm_1"} <= trained, hint
+assert trained == {"conv_23"}, f"training still changes {', '.join(sorted(trained))}"
+hint = "count single numbers and not arrays: the shape of each says how many it holds"
+assert count != 2, hint
+assert count != 2048, "the head has a bias too: count all trainable variables"
+assert count == 2064, f"the head has 2064 weights that training changes, not {count}"
+assert losses is not None, "losses is still empty: call compare_runs"
+assert explanation is not None, "explanation is still empty: choose A, B, C or D"
+everything, short, long = losses.values()
+assert everything < 0.8 * long, "unexpected losses: run compare_runs again"
+hints = {
+    "A": "compare the last two of the three losses: 200 steps instead of 40 do not "
+    "bring the head alone close to training everything",
+    "C": "the head has 2064 weights, far more than the numbers that it has to learn",
+    "D": "the gradient starts at the loss and reaches the head first, then the layers "
+    "before it. The loss of the head alone has fallen too, if only a little",
+}
+assert explanation == "B", hints.get(explanation, "choose A, B, C or D")
+print("Exercise 5.4 is right: a head can only use what the features show. Freezing")
+print("saves time, but it takes a backbone that has learned useful features before.")
+
+# %% [markdown]
+# ## Check your understanding
+#
+# Answer each question for yourself before you open it.
+#
+# <details><summary>1. Why do we choose the epoch with validation images, but report the mAP of test images?</summary>
+#
+# The validation images have decided which epoch to keep. Among many epochs, some look good on exactly these images by chance, and we pick the best-looking one. So the validation mAP of the chosen epoch is a little too good. The test images have decided nothing, so their mAP is what you can expect on new images.
+#
+# </details>
+#
+# <details><summary>2. Why may the mAP still rise while the validation loss already rises too?</summary>
+#
+# They ask different questions. The loss punishes a wrong prediction more, the surer the network is of it, so a few very sure mistakes can raise it. The mAP only looks at the order of the confidence scores, and at whether the boxes overlap their objects by at least 0.5. More objects may be found in the right order while the certainty becomes exaggerated.
+#
+# </details>
+#
+# <details><summary>3. Why does the learning rate start near zero, although we want to learn quickly?</summary>
+#
+# At the start the head is random, and its gradients are large and useless. They run through all layers. Long steps in their direction would damage what the carried weights already know. When the head has learned the most basic things, the gradients become useful and the steps may be long.
+#
+# </details>
+#
+# <details><summary>4. Your loop cannot learn eight images by heart without augmentation. What do you conclude, and what do you check?</summary>
+#
+# More data or more epochs will not help, because something is broken. Look at a batch with the boxes decoded from its targets first. Then check that the learning rate is neither tiny nor huge, that the gradients are applied to the weights, and that the layers are not frozen.
+#
+# </details>
+#
+# <details><summary>5. A run with 16 epochs is killed in the middle of epoch 10. What is lost, and what happens when you run the training cell again?</summary>
+#
+# Only the work of the unfinished epoch 10 is lost. The file `training_state.npz` holds the weights, the velocities and the history after epoch 9. The run continues with epoch 10, with the same order of images and the same augmentation, because these follow from the seed and the epoch. On the same machine it ends with the same weights as a run without interruption.
+#
+# </details>
 
 # %% [markdown]
 # ## Key points

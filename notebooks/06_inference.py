@@ -33,7 +33,7 @@
 # - which mistakes a detector makes, and what each kind of mistake costs,
 # - how to choose a threshold without fooling yourself.
 #
-# **Time:** reading 63 min (the second half, from "What kinds of mistakes", may wait), running 1 min on two CPU cores.
+# **Time:** reading 60 min (from "What kinds of mistakes does it make?" on, it may wait), exercises 40 min, running 2 min on two CPU cores.
 #
 # Three names appear throughout. *The paper* is [YOLO9000](https://arxiv.org/abs/1612.08242), which introduced YOLOv2.
 # *Darknet* is the [program](https://github.com/pjreddie/darknet) of its authors. *The series* is [Yumi's set of blog
@@ -72,14 +72,13 @@ root = found[0] if found else fetched
 sys.path[:0] = [str(root), str(root / "notebooks")]
 
 # %%
-import yolo_helpers as yolo  # isort: skip (before TensorFlow, for its settings)
-
-from dataclasses import replace
-
 import cv2
 import figures
 import matplotlib.pyplot as plt
+import mistakes
 import numpy as np
+
+import yolo_helpers as yolo
 
 figures.setup(quality=60, dpi=80)  # small, because there are many figures
 settings = yolo.load_settings()
@@ -152,14 +151,14 @@ raw = raw_output(photo)
 print(raw.shape, "are", np.prod(raw.shape[:3]), "predictions")
 
 # %% [markdown]
-# Let us decode a single prediction by hand, the one with the highest objectness. Chapter 2 derived the formulas. For
-# the cell in column $i$ and row $j$ of a grid with $G$ cells along each side, and for an anchor of $p_w$ x $p_h$ grid
-# units, they are
+# Let us decode a single prediction by hand, the one with the highest objectness. Chapter 2 derived the formulas. With the
+# corner $(c_x, c_y)$ of the cell and the size $(a_w, a_h)$ of the anchor, the box in grid units is
 #
-# $$x = \frac{i + \sigma(t_x)}{G}, \qquad y = \frac{j + \sigma(t_y)}{G}, \qquad w = \frac{p_w\, e^{t_w}}{G}, \qquad h = \frac{p_h\, e^{t_h}}{G}.$$
+# $$b_x = c_x + \sigma(t_x), \qquad b_y = c_y + \sigma(t_y), \qquad b_w = a_w\, e^{t_w}, \qquad b_h = a_h\, e^{t_h}.$$
 #
-# The sigmoid $\sigma$ keeps the centre inside its own cell. The exponential is 1 when the raw value is 0, so a raw
-# value of 0 means "exactly as large as the anchor".
+# Dividing all four by the number of cells along a side gives fractions of the image. The sigmoid $\sigma$ keeps the
+# centre inside its own cell. The exponential is 1 when the raw value is 0, so a raw value of 0 means "exactly as large
+# as the anchor".
 
 # %%
 place = np.unravel_index(raw[..., 4].argmax(), raw.shape[:3])
@@ -167,7 +166,7 @@ row, column, anchor = (int(index) for index in place)
 tx, ty, tw, th = raw[place][:4]
 grid_size = len(raw)
 
-x = (column + yolo.sigmoid(tx)) / grid_size
+x = (column + yolo.sigmoid(tx)) / grid_size  # fractions of the image
 y = (row + yolo.sigmoid(ty)) / grid_size
 anchor_size = anchors[anchor] / grid_size
 width, height = anchor_size * np.exp([tw, th])
@@ -202,7 +201,8 @@ print("agrees with ours:", np.allclose(decoded.boxes[0][place], box, atol=1e-4))
 # - The **class probabilities** come from the other values after a softmax. They say which class it is *if* there is an
 #   object.
 #
-# Their product is the **confidence score**: objectness times the probability of the most probable class.
+# Their product is the **confidence score**: objectness times the probability of the most probable class. Here it is for
+# the prediction that we have just decoded. (The box with the highest objectness need not have the highest score.)
 
 # %%
 objectness = decoded.objectness[0]
@@ -217,6 +217,9 @@ for label in np.argsort(-probabilities[place])[:3]:
     print(f"{classes[label]:12s} {probability:.2f}, confidence score {product:.2f}")
 
 # %% [markdown]
+# The most probable class need not be the right one. In the stored run, the two largest probabilities are close, and the
+# standing cow is taken for a horse.
+#
 # Why does it take both? The maps below show, for each cell, the anchor with the highest confidence score.
 
 # %%
@@ -285,18 +288,23 @@ def suppress(boxes, scores, labels, iou_threshold=yolo.NMS_THRESHOLD):
 # %% [markdown]
 # Let us watch it on our running example, with all boxes above the threshold of 0.25.
 
-# %%
+# %% tags=["slide"]
 chosen = scores > yolo.DETECTION_THRESHOLD
 few_boxes = boxes[chosen]
 few_scores, few_labels = scores[chosen], labels[chosen]
 steps = suppress(few_boxes, few_scores, few_labels)
 figures.suppression_steps(photo, few_boxes, few_scores, few_labels, classes, steps)
+found_names = sorted(classes[few_labels[best]] for best, _ in steps)
+true_names = sorted(classes[label] for label in example.labels)
+print("stays:   ", ", ".join(found_names) or "nothing")
+print("there is:", ", ".join(true_names))
 
 # %% [markdown]
 # In each step the thick green box is kept, the dashed red boxes are suppressed as its duplicates, and the pale boxes
-# have to wait. The thin green boxes were kept in an earlier step. The last picture shows what stays. If a wrong box stays
-# as well, look at how it got there: it overlaps no kept box of its own class by more than 0.45, so suppression has no
-# reason to take it for a duplicate. Only a higher threshold can remove it.
+# have to wait. The thin green boxes were kept in an earlier step. The last picture shows what stays. Compare the two printed
+# lines: an object is missing if all its boxes are below the threshold. If a wrong box stays, it overlaps no kept box of
+# its own class by more than 0.45, so suppression has no reason to take it for a duplicate. Only a higher threshold can
+# remove it.
 #
 # The module has the same function in a form that needs no lists. It keeps the same boxes in the same order:
 
@@ -325,7 +333,7 @@ def lost(annotation, labels):
     return np.setdiff1d(np.arange(len(boxes)), kept)
 
 
-num_objects = sum(len(a.labels) for a in splits.test)
+num_objects = sum(len(a.labels) for a in splits.test)  # difficult ones included
 within = [len(lost(a, a.labels)) for a in splits.test]
 across = [len(lost(a, np.zeros(len(a.labels), int))) for a in splits.test]
 print(f"{sum(within)} of {num_objects} perfect boxes are suppressed")
@@ -349,10 +357,11 @@ figures.lost_boxes(crowded, gone, classes, title)
 # ## From photo to detections in one picture
 #
 # `detect` does all of these steps: it resizes the photo, runs the network, decodes, applies the threshold, suppresses
-# duplicates and scales the boxes back to the photo. The figure shows the way of both images from left to right.
+# duplicates and scales the boxes back to the photo. The figure shows the whole way for our test image, from left to
+# right.
 
 
-# %%
+# %% tags=["slide"]
 def strip(annotation):
     """Photo, objectness, boxes above the threshold, and detections of one image."""
     photo = yolo.read_image(annotation.image_path)
@@ -363,12 +372,11 @@ def strip(annotation):
     return photo, decoded.objectness[0].max(axis=-1), candidates, found
 
 
-figures.detection_strips([strip(example), strip(unseen)], classes)
+figures.detection_strips([strip(unseen)], classes)
 
 # %% [markdown]
-# In the upper row the network has an easy task, because it was trained on this image. The lower row is the real test.
-# Compare it with the ground truth at the start of the chapter, box by box: is each object found, does the box fit, and
-# is the class right?
+# The network was never trained on this image. Compare the last picture with the ground truth at the start of the
+# chapter, box by box: is each object found, does the box fit, and is the class right?
 #
 # The cat lies inside the box of the sofa, and yet no sofa can suppress it. They are of different classes, and that
 # settles it. Their IoU is only 0.08 anyway, because the IoU of a small box and a large box around it is small.
@@ -377,28 +385,29 @@ figures.detection_strips([strip(example), strip(unseen)], classes)
 #
 # The network always sees a square, but most photos are not square. We stretch the photo, so that width and height are
 # scaled by different factors. The boxes are fractions of the image until the last moment, and fractions do not change
-# when an image is stretched. To return to the photo, we multiply by its own width and height. Here is the photo of the
-# test images that is stretched most:
-
+# when an image is stretched. To return to the photo, we multiply by its own width and height. Here is the photo that is
+# stretched most, of those test images in which something is detected:
 
 # %%
-oblong = max(splits.test, key=lambda a: abs(np.log(a.width / a.height)))
-image = yolo.read_image(oblong.image_path)
+for annotation in sorted(splits.test, key=lambda a: -abs(np.log(a.width / a.height))):
+    image = yolo.read_image(annotation.image_path)
+    found = yolo.detect(network, image, anchors, image_size=image_size)
+    if len(found.boxes):
+        break
 square = cv2.resize(image, (image_size, image_size))
-found = yolo.detect(network, image, anchors, image_size=image_size)
-fractions = found.boxes / [oblong.width, oblong.height, oblong.width, oblong.height]
+image_sides = [annotation.width, annotation.height] * 2
+fractions = found.boxes / image_sides
 
 _, axes = plt.subplots(1, 2, figsize=(8, 4.6))
 figures.show_detections(axes[0], square, fractions * image_size, found.labels, classes)
 axes[0].set_title(f"The network sees {image_size} x {image_size} pixels")
 figures.show_detections(axes[1], image, found.boxes, found.labels, classes)
-axes[1].set_title(f"Your photo has {oblong.width} x {oblong.height}")
+axes[1].set_title(f"The photo has {annotation.width} x {annotation.height}")
 plt.show()
 
 # %% [markdown]
-# Both pictures show the same boxes. Stretching makes objects look wider or narrower than they are. The network copes
-# because it was trained on images that were stretched in the same way. Some other detectors add grey borders instead of
-# stretching, which keeps the shapes and wastes part of the input.
+# Both pictures show the same boxes. The network copes with the stretched shapes because it was trained on such images.
+# Some other detectors add grey borders instead, which keeps the shapes and wastes part of the input.
 #
 # > **Pitfall.** Some ports return boxes in the frame of 416 x 416 pixels. Drawn on the square they look right, but on
 # > the photo they are in the wrong place.
@@ -431,7 +440,7 @@ for annotation, found in zip(first_six, results):
 # Compare the two lines of each image. Look for objects that are missing, for boxes on nothing, and for animals that are
 # taken for others. Six images are enough for an impression, but not for a judgement. For that we need a number.
 #
-# We save the picture for the front page of the repository:
+# The picture is also the first one of the book, so we save it.
 
 # %%
 yolo.claim_folder(settings.artifacts)
@@ -455,7 +464,8 @@ with yolo.whole_file(settings.artifacts / "detections.jpg") as unfinished:
 #
 # - A detection is right if its IoU with the object of this class that it overlaps most is at least 0.5, and if no
 #   earlier detection has taken this object. Otherwise it is a **false positive**.
-# - Objects marked *difficult* do not count. A detection of such an object is neither right nor wrong.
+# - Objects marked *difficult* (hard to recognise even for people, chapter 1) do not count. A detection of such an object
+#   is neither right nor wrong.
 #
 # Let us do it by hand. Suppose that there are four objects of a class in the whole test set, and that the detector
 # reports six boxes:
@@ -476,7 +486,7 @@ with yolo.whole_file(settings.artifacts / "detections.jpg") as unfinished:
 #
 # $$\text{AP} = 0.25 \cdot 1.00 + 0.25 \cdot 0.75 + 0.25 \cdot 0.75 = 0.625.$$
 
-# %%
+# %% tags=["slide"]
 is_right = np.array([1, 0, 1, 1, 0, 0])
 num_objects = 4
 precision = is_right.cumsum() / np.arange(1, 7)
@@ -488,8 +498,9 @@ figures.precision_envelope(precision, recall, envelope, is_right)
 # The fourth object is never found. Recall therefore stops at 0.75, and the white strip on the right is lost whatever
 # the precision. A perfect detector fills the whole square and has an AP of 1.
 #
-# The module computes the same area. It also has the older rule of VOC 2007, which takes the mean of the envelope at the
-# eleven recalls 0, 0.1, 0.2 and so on up to 1: here three times 1.00, five times 0.75 and three times 0.
+# Precision drawn against recall is called the *precision-recall curve*. The module computes the same area below its
+# envelope. It also has the older rule of VOC 2007, which takes the mean of the envelope at the eleven recalls 0, 0.1, 0.2
+# and so on up to 1.
 
 # %%
 ranking = np.array([0.95, 0.90, 0.80, 0.70, 0.50, 0.30])
@@ -559,235 +570,185 @@ if is_new is not None and is_new.any() and not is_new.all():
 # %% [markdown]
 # The two means compare the classes that the pre-trained weights had seen with those that were new to them. Chapter 5
 # made the same comparison with the validation images. If the two disagree, that is a warning: a mean over five classes
-# and some fifty objects is not precise.
+# and about sixty objects is not precise.
 #
 # The mean hides how far the classes lie apart. Read single bars with care: the number behind each name says how many
 # test objects a bar rests on. With ten objects, a single one more or less moves the AP by about 0.1.
+#
+# ## Which threshold should I use?
+#
+# The mAP looks at all thresholds, but a user has to choose one. A common choice is the threshold with the highest F1
+# score. **F1** combines precision and recall in one number: it is $2 R / (D + N)$ for $R$ right ones among $D$
+# detections and $N$ objects, and it is 1 only if every object is found without a false positive. We count all classes
+# together.
+#
+# A threshold is a choice, so we make it with the *validation* images. If we chose with the test images, we would pick
+# what suits them by chance, and the numbers that we report would be too good.
+
+# %%
+validation = yolo.evaluate_detections(
+    splits.validation, detect_all(splits.validation), len(classes)
+)
+thresholds, precision, recall, f1 = mistakes.f1_curve(validation)
+best_threshold = thresholds[f1.argmax()] if len(f1) else yolo.DETECTION_THRESHOLD
+
+lines = {"precision": precision, "recall": recall, "F1": f1}
+figures.threshold_curves(thresholds, lines, best_threshold)
+
+# %%
+for threshold in (yolo.DETECTION_THRESHOLD, best_threshold):
+    on_validation = mistakes.f1_at(validation, threshold)
+    on_test = mistakes.f1_at(evaluation, threshold)
+    print(f"{threshold:.2f}: F1 {on_validation:.2f} validation, {on_test:.2f} test")
+
+# %% [markdown]
+# The curves are those of the validation images. From left to right, recall falls and precision rises. At the far right
+# only a few detections are left, so single ones make the precision jump. F1 has a broad top, so the exact threshold
+# matters little. If a missed object costs you more than a false alarm, go to the left of the top. In the opposite case,
+# go to the right.
+#
+# The detector is finished and measured now. The sections that follow look for its weaknesses, and you can read them
+# another day. How to run it on your own photos is explained at the end of the chapter.
 #
 # ## What kinds of mistakes does it make?
 #
 # An mAP does not tell us what to work on. The six kinds of mistakes in the next figure do. They were proposed by Bolya
 # and others under the name [TIDE](https://arxiv.org/abs/2008.08115).
 
-# %%
+# %% tags=["slide"]
 figures.kinds_of_mistakes()
 
 # %% [markdown]
-# | kind | the detection | IoU with an object |
+# | kind | what happened | IoU with an object |
 # |---|---|---|
-# | class | has the wrong class | at least 0.5 |
-# | localization | has the right class, but the box fits badly | from 0.1 to 0.5 |
-# | both | has the wrong class, and the box fits badly | from 0.1 to 0.5 |
-# | duplicate | reports an object that was found already | at least 0.5 |
-# | background | is on no object | below 0.1 |
-# | missed | (there is none) | the object was not reported, with a right or a wrong class |
+# | class | the detection has the wrong class | at least 0.5 |
+# | localization | the class is right, but the box fits badly | from 0.1 to 0.5 |
+# | both | the class is wrong, and the box fits badly | from 0.1 to 0.5 |
+# | duplicate | the object was found already | at least 0.5 |
+# | background | the detection is on no object | below 0.1 |
+# | missed | no detection belongs to the object, not even one with a wrong class or a badly fitting box | |
 #
-# The code below walks through the detections of an image, the best one first, and gives each of them its kind. It first
-# asks whether the detection is right, then which mistake it is.
-
+# `mistakes.explain` walks through the detections of an image, the best one first, and gives each of them its kind. It
+# first asks whether the detection is right, then which mistake it is. The code is in [mistakes.py](mistakes.py), because
+# it is longer than the idea. Here is what it says about our test image.
 
 # %%
-def explain(annotation, found):
-    """The kind of each detection, and the position of the object it belongs to."""
-    objects = annotation.boxes - [1, 1, 0, 0]
-    objects = np.append(objects, np.zeros((1, 4)), axis=0)  # so that there is one
-    ious = yolo.iou_matrix(found.boxes, objects)
-    labels = np.append(annotation.labels, -1)
-    explained, taken = [], set()
-    for i, label in enumerate(found.labels):
-        same = np.where(labels == label, ious[i], 0)
-        other = np.where(labels != label, ious[i], 0)
-        if same.max() >= 0.5:
-            best = int(same.argmax())
-            kind = "duplicate" if best in taken else "right"
-            kind = "ignored" if annotation.difficult[best] else kind
-            taken.add(best)
-        elif other.max() >= 0.5:
-            kind, best = "class", int(other.argmax())
-        elif same.max() >= 0.1:
-            kind, best = "localization", int(same.argmax())
-        elif other.max() >= 0.1:
-            kind, best = "both", int(other.argmax())
-        else:
-            kind, best = "background", -1
-        explained.append((kind, best))
-    return explained
-
+sure = [mistakes.above(found, yolo.DETECTION_THRESHOLD) for found in detections]
+names = [annotation.filename for annotation in splits.test]
+number = names.index(unseen.filename)
+for (kind, _), label in zip(
+    mistakes.explain(unseen, sure[number]), sure[number].labels
+):
+    print(f"{classes[label]:12s} {kind}")
 
 # %% [markdown]
 # ## Which classes does it confuse?
 #
 # A **confusion matrix** counts, for the objects of each class, which class was reported. We count at the threshold of
 # 0.25, where a user would look at the boxes. Two things can happen that have no class on one side, so there is one more
-# row and one more column, called background:
+# column and one more row:
 #
-# - The last *column* counts objects that no box was reported for: they are missed.
-# - The last *row* counts boxes that belong to no object, or to an object that has its box already: they are false
-#   positives.
-
+# - *Not found* counts objects for which no well-fitting box was reported.
+# - *No new object* counts boxes that belong to no object, fit badly, or report an object a second time.
 
 # %%
-def above(found, threshold):
-    """The detections of an image whose confidence score is above a threshold."""
-    keep = found.scores > threshold
-    return yolo.Detections(found.boxes[keep], found.scores[keep], found.labels[keep])
-
-
-background = len(classes)
-confusion = np.zeros((len(classes) + 1, len(classes) + 1), int)
-for annotation, found in zip(splits.test, detections):
-    sure = above(found, yolo.DETECTION_THRESHOLD)
-    explained = explain(annotation, sure)
-    reports = [(*pair, label) for pair, label in zip(explained, sure.labels)]
-    reports.sort(key=lambda report: report[0] != "right")  # right ones come first
-    answered = set(np.flatnonzero(annotation.difficult))
-    for kind, best, label in reports:
-        if kind == "ignored":
-            continue
-        if kind in ("right", "class") and best not in answered:
-            confusion[annotation.labels[best], label] += 1
-            answered.add(best)
-        else:
-            confusion[background, label] += 1
-    for i in set(range(len(annotation.labels))) - answered:
-        confusion[annotation.labels[i], background] += 1
-
+confusion = mistakes.confusion_matrix(splits.test, sure, len(classes))
 right, total = np.trace(confusion), confusion[:-1].sum()
 title = f"{right} of {total} objects are found with the right class"
 figures.confusion_table(confusion, classes, title)
 
 # %%
-swapped = confusion[:-1, :-1].copy()
-np.fill_diagonal(swapped, 0)
-for place in np.argsort(-swapped, axis=None, kind="stable")[:4]:
-    true, reported = np.unravel_index(place, swapped.shape)
-    if swapped[true, reported] > 0:
-        count = swapped[true, reported]
-        print(f"{classes[true]} reported as {classes[reported]}: {count}")
-print(f"missed: {confusion[:-1, -1].sum()}")
-print(f"false positives: {confusion[-1].sum()}")
+not_found = confusion[:-1, -1].sum()
+print(f"found with the right class: {right}")
+print(f"found with a wrong class:   {total - right - not_found}")
+print(f"not found:                  {not_found}")
+print(f"boxes on no new object:     {confusion[-1].sum()}")
 
 # %% [markdown]
-# Each row is a true class, and dark fields on the diagonal are what we want. A box that fits badly counts twice here: its
-# object is missed, and the box itself is a false positive. The lines below the figure name the most
-# frequent confusions. Compare their counts with the number of missed objects. This tells you whether the detector needs
-# to tell classes apart better, or to find more objects in the first place.
+# Each row is a true class. The number says how many, and the colour is the share of the row. Dark fields on the diagonal
+# are what we want. A box that fits badly counts twice here: its object is not found, and the box itself is on no new
+# object. Compare the second and the third printed line. At this threshold, a class that is mistaken for another one is
+# rare, and objects that are not found are many.
 #
 # ## What does each kind of mistake cost?
 #
 # Counting mistakes does not say what they cost, because the mAP forgives a false positive with a low score and punishes
-# one with a high score. TIDE measures the cost directly. Repair all mistakes of one kind, evaluate again, and see how
-# much the mAP gains. A wrong class is corrected and a badly fitting box is moved onto its object, unless that object
-# has been found already. Mistakes that cannot be corrected are removed. Missed objects are no longer asked for.
-
-
-# %%
-def repair(annotation, found, kinds):
-    """An image as if the detector did not make mistakes of certain kinds."""
-    explained = explain(annotation, found)
-    boxes, labels = found.boxes.copy(), found.labels.copy()
-    keep = np.ones(len(labels), bool)
-    has_box = {best for kind, best in explained if kind == "right"}
-    for i, (kind, best) in enumerate(explained):
-        if kind not in kinds:
-            continue
-        keep[i] = kind in ("class", "localization") and best not in has_box
-        if keep[i]:
-            boxes[i] = annotation.boxes[best] - [1, 1, 0, 0]
-            labels[i] = annotation.labels[best]
-            has_box.add(best)
-
-    difficult = annotation.difficult.copy()
-    if "missed" in kinds:
-        near = ("right", "duplicate", "ignored", "class", "localization")
-        reached = [best for kind, best in explained if kind in near]
-        difficult |= ~np.isin(np.arange(len(difficult)), reached)
-    repaired = yolo.Detections(boxes[keep], found.scores[keep], labels[keep])
-    return replace(annotation, difficult=difficult), repaired
-
+# one with a high score. TIDE measures the cost directly: repair all mistakes of one kind, evaluate again, and see how
+# much the mAP gains.
+#
+# | kind | how it is repaired |
+# |---|---|
+# | class | the detection gets the right class, unless the object has been found already; then it is removed |
+# | localization | the box moves onto its object, unless that has been found already; then it is removed |
+# | both, duplicate, background | the detection is removed |
+# | missed | the object is no longer asked for |
 
 # %%
-def map_after_repair(kinds):
-    """The mAP if there were no mistakes of these kinds."""
-    pairs = [repair(*pair, kinds) for pair in zip(splits.test, detections)]
-    annotations, repaired = zip(*pairs)
-    better = yolo.evaluate_detections(annotations, repaired, len(classes))
-    values = better.average_precision[~np.isnan(ap)]
-    return np.nan_to_num(values, nan=1.0).mean()  # NaN: nothing is asked for any more
-
-
 before = evaluation.mean_average_precision
-KINDS = ("class", "localization", "both", "duplicate", "background", "missed")
-gains = np.array([map_after_repair((kind,)) - before for kind in KINDS])
-title = f"Most expensive kind of mistake: {KINDS[gains.argmax()]}"
-figures.bars(KINDS, gains, title, "mAP that repairing this kind would add")
+gains = []
+for kind in mistakes.KINDS:
+    after = mistakes.map_after_repair(splits.test, detections, len(classes), [kind])
+    gains.append(after - before)
+title = f"Most expensive kind of mistake: {mistakes.KINDS[np.argmax(gains)]}"
+figures.bars(mistakes.KINDS, gains, title, "mAP that repairing this kind would add")
 
 # %%
+all_kinds = mistakes.KINDS
+together = mistakes.map_after_repair(splits.test, detections, len(classes), all_kinds)
 print(f"missing: {1 - before:.2f}")
-print(f"sum of the six gains: {gains.sum():.2f}")
-print(f"mAP after all repairs together: {map_after_repair(KINDS):.2f}")
+print(f"sum of the six gains: {sum(gains):.2f}")
+print(f"mAP after all repairs together: {together:.2f}")
 
 # %% [markdown]
 # The longest bar says what to work on next. A long bar for *class* asks for more training images of the classes that
 # look alike. A long bar for *localization* asks for boxes that fit better, for example through larger images. Short
-# bars for *duplicate* and *background* mean that suppression and the ranking by score do their work. A long bar for
-# *missed* asks for more training, or for larger images if the missed objects are small.
+# bars for *both*, *duplicate* and *background* mean that suppression and the ranking by score do their work. A long bar
+# for *missed* asks for more training, or for larger images if the missed objects are small.
 #
-# The gains do not add up to what is missing, and they should not. Each repair is measured alone, while all other
-# mistakes stay. Suppose that a class suffers from two kinds: repairing one of them helps little as long as the other
-# one spoils the ranking, and only both repairs together give the full score. The last printed line confirms that the
-# six kinds leave nothing out, because all repairs together bring the mAP to 1. So read the bars as a ranking of what is
-# worth repairing first, and not as shares of a whole.
+# Does this contradict the confusion matrix, where so many objects were not found? No. The matrix looks at the boxes
+# above 0.25, and this figure at all boxes above 0.005. Most objects that seemed to be missing are found after all, with a
+# low score, a wrong class or a badly fitting box. So the detector sees that something is there, and is not sure enough.
+#
+# The gains do not add up to what is missing, and they should not. Take a class with two objects. One is found with a score
+# of 0.6, the other is missed, and a box on the background has a score of 0.9. The AP is 0.25. It would be 0.5 without the
+# box on the background, and also 0.5 without the missed object, so both gains are 0.25. Only both repairs together give
+# an AP of 1, because each mistake limits what the other repair can bring. The last printed line confirms that the six
+# kinds leave nothing out. So read the bars as a ranking of what is worth repairing first, and not as shares of a whole.
 #
 # ## Which images went worst?
 #
-# Numbers do not show what went wrong, so let us look. We sort the test images by their F1 score at the threshold of
-# 0.25. **F1** combines precision and recall: it is $2 R / (D + N)$ for $R$ right ones among $D$ detections and $N$
-# objects, and it is 1 only if every object is found without a false positive.
-
+# Numbers do not show what went wrong, so let us look. We sort the test images by their own F1 score at the threshold of
+# 0.25. Among equally bad ones, those with the most objects come first.
 
 # %%
-def f1_of_image(annotation, found):
-    """F1 score of one image. Difficult objects do not count."""
-    kinds = [kind for kind, _ in explain(annotation, found)]
-    num_detections = len(kinds) - kinds.count("ignored")
-    num_objects = (~annotation.difficult).sum()
-    if num_detections + num_objects == 0:
-        return 1.0
-    return 2 * kinds.count("right") / (num_detections + num_objects)
-
-
-# %%
-sure = [above(found, yolo.DETECTION_THRESHOLD) for found in detections]
-f1_scores = [f1_of_image(*pair) for pair in zip(splits.test, sure)]
+f1_scores = [mistakes.f1_score(*pair) for pair in zip(splits.test, sure)]
 num_boxes = [len(annotation.labels) for annotation in splits.test]
 worst = np.lexsort((-np.array(num_boxes), f1_scores))[:3]
 worst_images = [splits.test[i] for i in worst]
 worst_found = [sure[i] for i in worst]
-explained = [explain(*pair) for pair in zip(worst_images, worst_found)]
+explained = [mistakes.explain(*pair) for pair in zip(worst_images, worst_found)]
 title = "The three worst test images"
 figures.truth_and_detections(worst_images, worst_found, explained, classes, title)
 
 # %% [markdown]
 # The upper row is what should have been found, and the lower row is what was reported. Dotted boxes are difficult
 # objects, which do not count. The lines below each pair say what went wrong. Look for what the failures have in common.
-# Detectors fail first on objects that hide each other, that are cut off by the border, that are small, or that stand in
-# an unusual pose.
+# Objects that hide each other, that are cut off by the border, that are small, or that stand in an unusual pose are
+# typical. But some failures are large and stand free, and then the detector has simply seen too few objects of that kind.
 #
 # ## Does the size of an object matter?
 #
-# Small objects are known to be hard for YOLOv2. A cell of the grid covers 32 x 32 pixels of the input, so a small object
-# fills only a part of one cell, and several of them may have to share it. We measure
-# the recall separately for three sizes. Their limits are those of the COCO data set: an object is small if its box
-# covers less than 32 x 32 pixels of the photo, and large if it covers more than 96 x 96.
+# Small objects are known to be hard for YOLOv2. We measure the recall separately for three sizes. Their limits are those
+# of the COCO data set: an object is small if its box covers less than 32 x 32 pixels of the photo, and large if it covers
+# more than 96 x 96. (That a cell has 32 pixels too is chance.)
 
 # %%
 SIZES = ("small", "medium", "large")
 found_by_size = {size: [] for size in SIZES}
 for annotation, found in zip(splits.test, sure):
-    explained = explain(annotation, found)
+    explained = mistakes.explain(annotation, found)
     found_objects = [best for kind, best in explained if kind == "right"]
-    areas = yolo.box_areas(annotation.boxes - [1, 1, 0, 0])
+    areas = yolo.box_areas(mistakes.boxes_from_zero(annotation))
     for i in np.flatnonzero(~annotation.difficult):
         size = SIZES[np.digitize(areas[i], (32**2, 96**2))]
         found_by_size[size].append(i in found_objects)
@@ -807,84 +768,33 @@ figures.bars(SIZES, recalls, title, "recall", texts, limit=1.1)
 #
 # The network has no layer that fixes the size of its input, so the same weights run on images of any multiple of 32
 # pixels. A larger input means a finer grid and more pixels for each object. It also means more work: the time grows
-# with the number of pixels, so 512 x 512 takes about one and a half times as long as 416 x 416. The anchors keep their
-# size in grid units, as they did in training.
-#
-# If you want to choose a size by its mAP, use the *validation* images. If we chose with the test
-# images, we would pick the size that suits them by chance, and the mAP that we report would be too good.
+# with the number of pixels. The anchors keep their size in grid units, as they did in training. We try it with the
+# validation images, because the image size is a choice as well.
 
 # %%
-sizes = sorted({256, 320, image_size, 512, 608})
-evaluations = {}
-for size in sizes:
+evaluations = {image_size: validation}
+for size in {224, 320, 416, 512, 608} - {image_size}:
     found = detect_all(splits.validation, size)
     evaluations[size] = yolo.evaluate_detections(splits.validation, found, len(classes))
-    value = evaluations[size].mean_average_precision
-    print(f"{size} px: mAP {value:.2f}, {size**2 / 416**2:.1f} times the pixels")
+sizes = sorted(evaluations)
+maps = [evaluations[size].mean_average_precision for size in sizes]
+for size, value in zip(sizes, maps):
+    print(f"{size} px: mAP {value:.2f}, {size**2 / 416**2:.1f} times the pixels of 416")
 
 # %%
-maps = [evaluations[size].mean_average_precision for size in sizes]
 figures.map_by_image_size(sizes, maps, settings.train_sizes)
 
 # %% [markdown]
-# With more pixels the network finds more, but only up to a point. Beyond the sizes that it was trained with, the mAP
-# falls again, because objects then cover more cells than they usually did in training. Below them, small objects have
-# too few pixels left. Inside the range you can trade accuracy for time without training again, and this is what
-# multi-scale training is for.
-#
-# ## Which threshold should I use?
-#
-# The mAP looks at all thresholds, but a user has to choose one. A common choice is the threshold with the highest F1
-# score, counted over all classes together. This too is a choice, so we make it with the validation images.
-
-
-# %%
-def f1_curve(evaluation):
-    """Thresholds, and precision, recall and F1 of all classes together at each."""
-    hits = []
-    for curve in evaluation.curves:
-        right = np.rint(curve.precision * np.arange(1, len(curve.precision) + 1))
-        hits.append(np.diff(right, prepend=0))
-    thresholds = np.concatenate([curve.scores for curve in evaluation.curves])
-    order = np.argsort(-thresholds, kind="stable")
-    right = np.concatenate(hits)[order].cumsum()
-    reported = np.arange(1, len(right) + 1)
-    num_objects = sum(curve.num_objects for curve in evaluation.curves)
-    f1 = 2 * right / (reported + num_objects)
-    return thresholds[order], right / reported, right / num_objects, f1
-
-
-def f1_at(evaluation, threshold):
-    """F1 score of all detections with at least this confidence score."""
-    thresholds, _, _, f1 = f1_curve(evaluation)
-    reported = (thresholds >= threshold).sum()
-    return f1[reported - 1] if reported else 0.0
-
-
-thresholds, precision, recall, f1 = f1_curve(evaluations[image_size])
-best_threshold = thresholds[f1.argmax()] if len(f1) else yolo.DETECTION_THRESHOLD
-
-# %%
-lines = {"precision": precision, "recall": recall, "F1": f1}
-figures.threshold_curves(thresholds, lines, best_threshold)
-
-# %%
-for threshold in (yolo.DETECTION_THRESHOLD, best_threshold):
-    on_validation = f1_at(evaluations[image_size], threshold)
-    on_test = f1_at(evaluation, threshold)
-    print(f"{threshold:.2f}: F1 {on_validation:.2f} validation, {on_test:.2f} test")
-
-# %% [markdown]
-# From left to right, recall falls and precision rises. At the far right only a few detections are left, so single ones
-# make the precision jump. F1 has a broad top, so the exact threshold matters little. If a missed object costs you more
-# than a false alarm, go to the left of the top. In the opposite case, go to the right.
+# The curve has a top and falls on both sides. In smaller images, small objects have too few pixels left. In much larger
+# ones, objects cover more cells than they ever did in training. One caution: the best epoch was chosen with these same
+# images at 416 pixels, which favours that size a little. We stay with 416 pixels, as in the series.
 #
 # It is good practice to write down which images were used for what:
 #
 # | what | decided with |
 # |---|---|
 # | weights, anchors | training images |
-# | best epoch; image size and threshold, if you change them | validation images |
+# | best epoch, threshold, image size | validation images |
 # | IoU 0.45 and 0.5, thresholds 0.25 and 0.005 | conventions of Darknet and Pascal VOC |
 # | the mAP that we report | test images, measured once |
 #
@@ -935,10 +845,383 @@ yolo.write_json(settings.artifacts / "results.json", result)
 print("written: results.json and detections.jpg")
 
 # %% [markdown]
+# ## Exercises
+#
+# Each exercise has a starter cell for you to complete, a folded solution, and a check cell that tells you whether your
+# answer is right. To try an exercise yourself here, complete the starter cell, skip the folded solution and run the
+# check. The student edition (`make workshop`) leaves the solutions out. The exercises need only the first two code cells
+# of this chapter and the next cell, so you can do them without running the rest.
+
+# %% tags=["exercise-setup"]
+HAND_XMIN = (55, 0, 25, 10, 60, 85)  # of six boxes of 100 x 100 pixels in a row
+HAND_BOXES = np.array([[xmin, 0, xmin + 100, 100] for xmin in HAND_XMIN])
+HAND_SCORES = np.array([0.60, 0.90, 0.75, 0.85, 0.30, 0.40])
+HAND_LABELS = np.array([0, 0, 0, 1, 1, 0])  # 0 is a dog, 1 is a cat
+
+# Eighteen detections of one class, the highest score first, and eight objects.
+SCORES = np.array([0.96, 0.93, 0.88, 0.81, 0.74, 0.62, 0.47, 0.43, 0.38])
+SCORES = np.append(SCORES, [0.31, 0.22, 0.19, 0.16, 0.14, 0.12, 0.11, 0.09, 0.07])
+IS_RIGHT = np.array([1, 1, 1, 0, 1, 1, 0, 1, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0], bool)
+NUM_OBJECTS = 8
+THRESHOLDS = (0.05, 0.25, 0.50, 0.70, 0.90)
+
+
+def measure(threshold):
+    """Precision, recall, F1 and AP of the detections with a score above a threshold."""
+    hits = IS_RIGHT[SCORES > threshold]
+    reported = np.arange(1, len(hits) + 1)
+    precision, recall = hits.cumsum() / reported, hits.cumsum() / NUM_OBJECTS
+    f1 = 2 * hits.sum() / (len(hits) + NUM_OBJECTS)
+    curve = yolo.PrecisionRecall(
+        precision, recall, SCORES[SCORES > threshold], NUM_OBJECTS
+    )
+    return precision[-1], recall[-1], f1, yolo.average_precision(curve)
+
+
+# %% [markdown]
+# ### Exercise 6.1: Suppression by hand (5 minutes)
+#
+# Suppression is three short rules, but it is easy to expect something else from them. Predict what they do with these
+# six boxes, which all lie above the score threshold. Use the rules of this chapter, with an IoU threshold of 0.45.
+#
+# | box | 0 | 1 | 2 | 3 | 4 | 5 |
+# |---|---|---|---|---|---|---|
+# | class | dog | dog | dog | cat | cat | dog |
+# | confidence score | 0.60 | 0.90 | 0.75 | 0.85 | 0.30 | 0.40 |
+#
+# And these are their IoUs:
+#
+# | IoU with box | 0 | 1 | 2 | 3 | 4 | 5 |
+# |---|---|---|---|---|---|---|
+# | **0** | 1 | 0.29 | 0.54 | 0.38 | 0.90 | 0.54 |
+# | **1** | 0.29 | 1 | 0.60 | 0.82 | 0.25 | 0.08 |
+# | **2** | 0.54 | 0.60 | 1 | 0.74 | 0.48 | 0.25 |
+# | **3** | 0.38 | 0.82 | 0.74 | 1 | 0.33 | 0.14 |
+# | **4** | 0.90 | 0.25 | 0.48 | 0.33 | 1 | 0.60 |
+# | **5** | 0.54 | 0.08 | 0.25 | 0.14 | 0.60 | 1 |
+#
+# Hand in the numbers of the kept boxes as a list, in the order in which they are kept.
+
+# %% tags=["starter"]
+kept_boxes = None  # for example [4, 2]
+
+# %% cellView="form" jupyter={"source_hidden": true} tags=["solution"]
+# @title Solution
+# 1. Box 1 has the highest score and is kept. It suppresses box 2, a dog with an IoU of
+#    0.60. Box 3 overlaps it even more, but is a cat.
+# 2. Box 3 is kept. Its IoU with box 4, the other cat, is only 0.33.
+# 3. Box 2 is gone, so it cannot suppress anything. Box 0 is kept: its IoU with box 1 is
+#    0.29. It suppresses box 5, a dog with an IoU of 0.54.
+# 4. Box 4 is kept. It overlaps box 0 a lot, but box 0 is a dog.
+kept_boxes = [1, 3, 0, 4]
+
+# %% tags=["check"]
+assert kept_boxes is not None, "kept_boxes is still empty"
+gone = "box 2 overlaps box 0, but it has been suppressed before box 0 has its turn. "
+gone += "Only boxes that are kept suppress others"
+hints = {
+    (1, 0): "a cat cannot suppress a dog, nor a dog a cat: compare the classes first",
+    (1, 3): gone,
+    (1, 3, 4): gone,
+    (1, 3, 5, 4): gone,
+    (1, 3, 0, 5, 4): "box 5 overlaps box 0, which is a dog like box 5 and is kept",
+    (1, 3, 0): "box 4 overlaps box 0 a lot, but box 0 is of the other class",
+    (0, 1, 3, 4): "these boxes are right, but list them in the order of their scores",
+}
+answer = tuple(kept_boxes)
+hint = "start with the highest score, cross out the boxes of its class with an IoU "
+hint += "above 0.45, and go on with the highest score that is left"
+expected = yolo.non_max_suppression(HAND_BOXES, HAND_SCORES, HAND_LABELS, 0.45)
+assert answer == tuple(expected.tolist()), hints.get(answer, hint)
+print("Exercise 6.1 is right: box 0 is only kept because box 2, which overlaps it, has")
+print("been suppressed before. What stays depends on the order, not on pairs alone.")
+
+# %% [markdown]
+# ### Exercise 6.2: An average precision by hand (10 minutes)
+#
+# Whoever has computed one average precision by hand can read every mAP. There are **five objects** of a class in the
+# test set, and the detector reports eight boxes. Here they are, from the highest score down:
+#
+# | detection | 1 | 2 | 3 | 4 | 5 | 6 | 7 | 8 |
+# |---|---|---|---|---|---|---|---|---|
+# | right? | yes | no | no | yes | yes | no | no | yes |
+#
+# Take a sheet of paper and make the same table as in the chapter: precision, recall, envelope. Hand in the eight values
+# of the envelope and the average precision (the area, not the eleven recalls). Two decimals are enough.
+
+# %% tags=["starter"]
+my_envelope = None  # a list of eight numbers
+my_ap = None  # one number
+
+# %% cellView="form" jupyter={"source_hidden": true} tags=["solution"]
+# @title Solution
+hits = np.array([1, 0, 0, 1, 1, 0, 0, 1])
+my_precision = hits.cumsum() / np.arange(1, 9)
+print("precision", my_precision.round(2))
+# For each row, the best precision from this row downwards:
+my_envelope = [1.00, 0.60, 0.60, 0.60, 0.60, 0.50, 0.50, 0.50]
+# Recall grows by 1/5 at each of the detections 1, 4, 5 and 8. The fifth object is never
+# found, so the last fifth of the square stays empty.
+my_ap = 0.2 * 1.00 + 0.2 * 0.60 + 0.2 * 0.60 + 0.2 * 0.50
+
+# %% tags=["check"]
+assert my_envelope is not None, "my_envelope is still empty"
+assert my_ap is not None, "my_ap is still empty"
+assert len(my_envelope) == 8, "my_envelope needs one value for each of the 8 detections"
+precision = [1, 0.5, 0.33, 0.5, 0.6, 0.5, 0.43, 0.5]
+hint = "this is the precision. Its envelope has no dents: take the best precision from "
+hint += "each row downwards"
+assert not np.allclose(my_envelope, precision, atol=0.006), hint
+hint = "the envelope starts from the wrong end: look from each row downwards"
+assert not np.allclose(my_envelope, 1, atol=0.006), hint
+hint = "my_envelope is not right yet: check the precision first, which is the number "
+hint += "of right ones so far, divided by the number of the row"
+assert np.allclose(my_envelope, [1, *[0.6] * 4, *[0.5] * 3], atol=0.006), hint
+hints = {
+    0.520: "you have added the precision itself: add the envelope",
+    0.675: "you have divided by the four objects that are found. There are five",
+    0.613: "this is the mean over all rows. Recall only grows at the right detections",
+    0.582: "this is the rule of the eleven recalls: take the area",
+}
+for value, hint in hints.items():
+    assert abs(my_ap - value) > 0.006, hint
+hint = "add up the envelope at the right detections, each time 1/5 of it"
+assert abs(my_ap - 0.54) < 0.006, hint
+print("Exercise 6.2 is right: the AP is 0.54. The object that is never found costs")
+print("0.20, and the false positives cost the other 0.26.")
+
+# %% [markdown]
+# ### Exercise 6.3: Which detections are right? (10 minutes)
+#
+# Every mAP rests on a decision for each detection: right or false positive? The rule is one sentence in this chapter,
+# and each of its words counts. Here it is again: *a detection is right if its IoU with the object of this class that it
+# overlaps most is at least 0.5, and if no earlier detection has taken this object.* Only a right detection takes its
+# object.
+#
+# Complete `mark_right` for one image and one class, without difficult objects. Its input is the IoU of each detection
+# with each object.
+
+
+# %% tags=["starter"]
+def mark_right(ious, iou_threshold=0.5):
+    """Decide for each detection whether it is right.
+
+    Parameters
+    ----------
+    ious : ndarray (n, m)
+        IoU of n detections with m objects of the same class and image. The detections
+        are sorted, the highest confidence score first. There is at least one object.
+    iou_threshold : float
+        The lowest IoU of a right detection.
+
+    Returns
+    -------
+    list of bool, or ndarray (n,) of bool
+    """
+    return None  # your code
+
+
+# %% cellView="form" jupyter={"source_hidden": true} tags=["solution"]
+# @title Solution
+def mark_right(ious, iou_threshold=0.5):
+    """Decide for each detection whether it is right."""
+    taken = set()
+    marks = []
+    for row in ious:
+        best = int(row.argmax())  # the object that it overlaps most
+        is_right = row[best] >= iou_threshold and best not in taken
+        if is_right:
+            taken.add(best)
+        marks.append(bool(is_right))
+    return marks
+
+
+# %% tags=["check"]
+answer = mark_right(np.array([[0.8], [0.1]]))
+assert answer is not None, "mark_right is still empty"
+assert np.shape(answer) == (2,), "return one value for each detection (each row)"
+hint = "a good detection is marked as wrong, or one with an IoU of 0.1 as right"
+cases = [
+    ([[0.8], [0.1]], [1, 0], hint),
+    ([[0.8], [0.6]], [1, 0], "an object can be found once: the second is a duplicate"),
+    ([[0.5]], [1], "an IoU of exactly 0.5 is enough: at least 0.5, not more than 0.5"),
+    (
+        [[0.6], [0.9]],
+        [1, 0],
+        "the object belongs to the detection with the higher score, which comes first, "
+        "and not to the one with the higher IoU",
+    ),
+    (
+        [[0.3], [0.7]],
+        [0, 1],
+        "the first detection overlaps too little to be right, so it takes no object",
+    ),
+    (
+        [[0.8, 0.1], [0.7, 0.6]],
+        [1, 0],
+        "the second detection overlaps the first object most, and that one is taken. "
+        "It may not move on to another object",
+    ),
+]
+rows = [[0.7, 0.2, 0], [0.1, 0.55, 0.3], [0.6, 0.52, 0.1], [0, 0.4, 0.49]]
+rows += [[0.2, 0.1, 0.8], [0, 0.5, 0.6]]
+cases.append((rows, [1, 1, 0, 0, 1, 0], f"wrong for these IoUs: {rows}"))
+for case, expected, hint in cases:
+    assert np.array_equal(np.array(mark_right(np.array(case)), bool), expected), hint
+hint = "use iou_threshold instead of a fixed 0.5"
+assert not np.any(mark_right(np.array([[0.6]]), iou_threshold=0.75)), hint
+print("Exercise 6.3 is right: the score decides who comes first, and the IoU only has")
+print("to be good enough. Even a perfect box is a false positive if it comes second.")
+
+# %% [markdown]
+# ### Exercise 6.4: Three thresholds for three questions (15 minutes)
+#
+# Which threshold is best depends on what you ask. The arrays `SCORES` and `IS_RIGHT` describe eighteen detections of one
+# class, and there are `NUM_OBJECTS`, that is, eight objects. `measure(threshold)` keeps the detections with a score
+# above the threshold, and returns their precision, recall, F1 score and average precision.
+#
+# 1. In your application, a missed object costs 5 euros and a false positive costs 1 euro. Complete `cost`.
+# 2. Go through the five `THRESHOLDS` and print all measures and the cost for each. Which threshold has the highest F1
+#    score, which one the lowest cost, and which one the highest AP?
+# 3. Going from a threshold of 0.25 down to 0.05 adds one right detection and seven false positives. The F1 score falls,
+#    but the AP rises. Why does the AP not fall? Choose the right explanation:
+#     - **A**: A false positive lowers the precision only from its own place in the list on. That costs area only where
+#       a further object is found later. The right detection adds area.
+#     - **B**: The AP ignores false positives with a score below 0.25, because no user would see them.
+#     - **C**: The AP is the recall by another name. Precision does not matter for it.
+#     - **D**: Detections with low scores are right more often than those with high scores.
+#
+# Hand in the function, three thresholds and a letter.
+
+
+# %% tags=["starter"]
+def cost(threshold):
+    """What the mistakes of the detector cost at a threshold.
+
+    Parameters
+    ----------
+    threshold : float
+        Detections with a confidence score above this are reported.
+
+    Returns
+    -------
+    int
+        In euros: 5 for each object that is not found, 1 for each false positive.
+    """
+    return None  # your code
+
+
+best_for_f1 = None  # one of THRESHOLDS
+best_for_cost = None  # one of THRESHOLDS
+best_for_ap = None  # one of THRESHOLDS
+explanation = None  # "A", "B", "C" or "D"
+
+
+# %% cellView="form" jupyter={"source_hidden": true} tags=["solution"]
+# @title Solution
+def cost(threshold):
+    """What the mistakes of the detector cost at a threshold."""
+    hits = IS_RIGHT[SCORES > threshold]
+    missed = NUM_OBJECTS - hits.sum()
+    false_positives = len(hits) - hits.sum()
+    return int(5 * missed + false_positives)
+
+
+print("threshold  precision  recall     F1     AP  cost")
+for threshold in THRESHOLDS:
+    precision, recall, f1, ap = measure(threshold)
+    measures = f"{precision:9.3f}  {recall:6.3f}  {f1:.3f}  {ap:.3f}"
+    print(f"{threshold:9.2f}  {measures}  {cost(threshold):4d}")
+best_for_f1, best_for_cost, best_for_ap = 0.50, 0.25, 0.05
+# Of the eight detections that come in below 0.25, two false positives come before the
+# right one, and five after it. The right one adds 1/8 of recall at a precision of 7/13.
+# The precision of all rows above stays as it was, and so does their area.
+explanation = "A"
+
+# %% tags=["check"]
+assert cost(0.25) is not None, "cost is still empty"
+hints = {
+    22: "the prices are swapped: a missed object costs 5, a false positive 1",
+    44: "you count detections below the threshold as missed. Missed are the objects "
+    "that no reported detection has found: start from NUM_OBJECTS",
+    20: "you count every reported detection as a false positive, even the right ones",
+    9: "one of the eight objects is not found by any of the detections. It counts as "
+    "missed too: start from NUM_OBJECTS",
+    6: "you count all mistakes alike: a missed object costs five times as much",
+}
+answer = cost(0.25)
+assert answer == 14, hints.get(answer, f"cost(0.25) is not {answer}")
+costs = [cost(threshold) for threshold in THRESHOLDS]
+assert costs == [16, 14, 16, 21, 30], f"the costs are wrong at some threshold: {costs}"
+answers = (best_for_f1, best_for_cost, best_for_ap, explanation)
+hint = "best_for_f1, best_for_cost, best_for_ap or explanation is still empty"
+assert None not in answers, hint
+assert best_for_f1 == 0.50, "best_for_f1: find the highest of the five F1 scores"
+hint = "best_for_cost: find the lowest of the five costs. It may lie elsewhere than F1"
+assert best_for_cost == 0.25, hint
+hint = "best_for_ap: find the highest of the five APs. It need not be a good threshold "
+hint += "for showing detections"
+assert best_for_ap == 0.05, hint
+hints = {
+    "B": "the AP has no such limit: measure(0.05) counts all eighteen detections",
+    "C": "at 0.05, the recall is 0.875 but the AP only 0.744. Precision makes the "
+    "difference",
+    "D": "look at IS_RIGHT: of the last eight detections, only one is right",
+}
+assert explanation == "A", hints.get(explanation, "choose A, B, C or D")
+print("Exercise 6.4 is right: F1 is best at 0.50, the cost at 0.25 and the AP at 0.05.")
+print("Evaluate with the whole list, and choose a threshold by what mistakes cost you.")
+
+# %% [markdown]
+# ## Check your understanding
+#
+# Answer each question for yourself before you open it.
+#
+# <details><summary>1. Why is the confidence score a product of objectness and class probability, and not one of the two?</summary>
+#
+# The objectness says whether there is an object, but not of which class. The class probabilities say which class it is
+# if there is an object, and they are often high in empty cells, because a softmax has to give its probabilities to some
+# class. The product is high only where both agree.
+#
+# </details>
+#
+# <details><summary>2. Why does the mAP stay the same if all confidence scores are halved, although fewer boxes are shown then?</summary>
+#
+# The average precision depends on the order of the detections only, and halving keeps the order. A fixed threshold of
+# 0.25 looks at the value of each score, so it lets fewer boxes through. (The mAP would only change if the low threshold
+# for the evaluation cut off more detections, too.)
+#
+# </details>
+#
+# <details><summary>3. Why is an mAP too good if the image size or threshold was chosen with the test images?</summary>
+#
+# Each of the choices does a little better or worse on these particular images by chance. We pick the one that does
+# best, and with it the luck. On new images the luck is gone. So we choose with validation images and measure once with
+# test images.
+#
+# </details>
+#
+# <details><summary>4. A detection has the right class and an IoU of 0.45 with its object, which no other detection has found. Which kind of mistake is it, and how often does it count in the confusion matrix?</summary>
+#
+# It is a localization error, because the IoU lies between 0.1 and 0.5. If its score is above 0.25, it counts twice in
+# the confusion matrix: the object is in the background column, because it is missed, and the box is in the background
+# row, because it is a false positive.
+#
+# </details>
+#
+# <details><summary>5. Two sheep stand close together, and the detector shows only one of them. How do you find out whether suppression is the reason?</summary>
+#
+# Compute the IoU of the two true boxes. If it is above 0.45, suppression removes one of two perfect boxes. You can also
+# raise the IoU threshold of `detect` and look whether the second sheep appears. That brings back duplicates of other
+# objects as well, which is the price of a higher threshold.
+#
+# </details>
+
+# %% [markdown]
 # ## Key points
 #
-# - A prediction becomes a box with two sigmoids and two exponentials: its cell gives the centre, and its anchor gives
-#   the size.
+# - A prediction becomes a box with two sigmoids and two exponentials: cell and anchor are a first guess, and the raw output
+#   corrects it.
 # - The confidence score is objectness times class probability. Class probabilities mean nothing where the objectness is
 #   low.
 # - Suppression keeps the best of several overlapping boxes of one class. It cannot tell a duplicate from a second

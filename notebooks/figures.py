@@ -17,6 +17,7 @@ RED = "#cc3b4a"
 GREY = "#8a8f98"
 ANCHOR_COLOURS = (BLUE, ORANGE, GREEN, RED)  # of the anchors 0, 1, 2, 3
 PALE = "#fdebd6"  # behind the highlighted part of the pipeline
+PALE_GREY = "#eceef2"  # behind a chosen cell
 
 EXAMPLE = "2026_000123"  # stem of the running example's files
 
@@ -432,7 +433,20 @@ def pixel_row(first, last, count=8):
     plt.show()
 
 
-def pairs_of_shapes(pairs, titles):
+def box_sizes(sizes, example_sizes, title):
+    """A cloud of box sizes (n, 2), as fractions, with those of the running example."""
+    _, axis = plt.subplots(figsize=(6.5, 6))
+    cloud = {"s": 12, "alpha": 0.45, "lw": 0, "clip_on": False}
+    axis.scatter(*sizes.T, color=GREY, label="all boxes", **cloud)
+    stars = {"s": 160, "marker": "*", "color": ORANGE}
+    axis.scatter(*example_sizes.T, label="the running example", **stars)
+    axis.set(xlim=(0, 1), ylim=(0, 1.02), aspect="equal", title=title)
+    axis.set(xlabel="width (share of the image)", ylabel="height (share of the image)")
+    axis.legend(loc="upper left", bbox_to_anchor=(1, 1))
+    plt.show()
+
+
+def pairs_of_sizes(pairs, titles):
     """Draw pairs of (width, height) over each other, with one centre per pair."""
     _, axes = plt.subplots(1, len(pairs), figsize=(9.5, 4.6))
     for axis, pair, title in zip(axes, pairs, titles, strict=True):
@@ -514,7 +528,7 @@ def distance_contours(marked):
 
 
 def kmeans_frames(sizes, frames, titles):
-    """Steps of k-means: above the boxes and clusters, below the anchors as shapes."""
+    """Steps of k-means: above the boxes and clusters, below the anchors as boxes."""
     _, axes = plt.subplots(2, len(frames), figsize=(12, 6), sharex=True, sharey=True)
     colours = np.array(ANCHOR_COLOURS)
     for column, (anchors, title) in enumerate(zip(frames, titles, strict=True)):
@@ -530,11 +544,37 @@ def kmeans_frames(sizes, frames, titles):
                 Rectangle(corner, width, height, fill=False, ec=anchor_colour(i), lw=3)
             )
         above.set(xlim=(0, 1), ylim=(0, 1), aspect="equal", title=title)
-        below.set(xlim=(0, 1), ylim=(0, 1), aspect="equal", xlabel="width")
+        below.set(xlim=(0, 1), ylim=(0, 1), aspect="equal", xlabel="share of image")
         below.set(xticks=(0, 0.5, 1), yticks=(0, 0.5, 1))
         below.spines[:].set_visible(True)
     axes[0, 0].set_ylabel("height")
-    axes[1, 0].set_ylabel("height")
+    axes[1, 0].set_ylabel("share of image")
+    plt.show()
+
+
+def iou_by_anchors(ours, series, paper, title):
+    """Mean IoU against the number of anchors.
+
+    Parameters
+    ----------
+    ours : sequence
+        For 1, 2, 3 ... anchors.
+    series : sequence
+        For 2, 3, 4 ... anchors.
+    paper : dict
+        From a number of anchors to the mean IoU.
+    title : str
+    """
+    _, axis = plt.subplots(figsize=(8, 5))
+    counts = range(1, len(ours) + 1)
+    others = range(2, len(series) + 2)
+    axis.plot(counts, ours, "o-", color=BLUE, label="our training boxes")
+    axis.plot(others, series, "s--", color=GREY, label="the series, VOC 2012")
+    axis.plot(list(paper), list(paper.values()), "^", ms=10, color=RED, label="paper")
+    axis.axvline(4, color=ORANGE, lw=10, alpha=0.25, label="our choice")
+    axis.set(xlabel="number of anchors k", ylabel="mean IoU with the best anchor")
+    axis.set(xticks=counts, ylim=(0.3, 0.75), title=title)
+    axis.legend(loc="lower right")
     plt.show()
 
 
@@ -668,7 +708,7 @@ def box_formulas(centre, size, anchor, colour=RED):
     cell = np.floor(centre)
     (x, y), (column, row) = centre, cell
 
-    left.add_patch(Rectangle(cell, 1, 1, fc=PALE, ec=ORANGE, lw=3))
+    left.add_patch(Rectangle(cell, 1, 1, fc=PALE_GREY, ec="black", lw=3))
     left.plot(*cell, "s", ms=10, color="black")
     left.text(column - 0.03, row - 0.08, "$(c_x, c_y)$", ha="center", fontsize=15)
     left.plot(x, y, "o", ms=12, color=colour, zorder=4)
@@ -697,7 +737,7 @@ def box_formulas(centre, size, anchor, colour=RED):
                 lw=width,
             )
         )
-    right.add_patch(Rectangle(cell, 1, 1, fc=PALE, ec=ORANGE, lw=2))
+    right.add_patch(Rectangle(cell, 1, 1, fc=PALE_GREY, ec="black", lw=2))
     right.plot(x, y, "o", ms=8, color=colour)
     top, bottom = y - anchor[1] / 2, y + size[1] / 2
     _measure(
@@ -752,7 +792,7 @@ def target_exploded(y, cell, classes):
     left.vlines(lines, -0.5, grid_size - 0.5, color="#cfd3da", lw=1)
     left.hlines(lines, -0.5, grid_size - 0.5, color="#cfd3da", lw=1)
     left.add_patch(
-        Rectangle((column - 0.5, row - 0.5), 1, 1, fill=False, ec=ORANGE, lw=4)
+        Rectangle((column - 0.5, row - 0.5), 1, 1, fill=False, ec="black", lw=4)
     )
     left.set(
         xticks=range(0, grid_size, 2),
@@ -782,7 +822,9 @@ def target_exploded(y, cell, classes):
         )
         for i in range(5):
             right.add_patch(
-                Rectangle((i, top), 1, 1, fc=PALE if is_on else "white", ec=GREY, lw=1)
+                Rectangle(
+                    (i, top), 1, 1, fc=PALE_GREY if is_on else "white", ec=GREY, lw=1
+                )
             )
             text = f"{answer[i]:.2f}" if i < 4 and is_on else f"{answer[i]:.0f}"
             right.text(i + 0.5, top + 0.5, text, ha="center", va="center")
@@ -838,6 +880,30 @@ OUTPUT_COLOURS = {
     "objectness": RED,
     "classes": "#c9ccd2",
 }
+
+
+def collisions(pairs, classes, title):
+    """Pairs of objects that want the same cell and anchor, cut out of their images.
+
+    Parameters
+    ----------
+    pairs : list
+        Of (annotation, boxes (2, 4) as fractions, labels (2,), anchor). The first
+        object is the one that was overwritten; its box is dashed.
+    classes : sequence of str
+    title : str
+    """
+    _, axes = plt.subplots(1, max(1, len(pairs)), figsize=(11, 4.4), squeeze=False)
+    for axis, (annotation, boxes, labels, anchor) in zip(axes[0], pairs, strict=False):
+        image = yolo.read_image(annotation.image_path)
+        part, moved = crop_around(image, boxes)
+        colour = anchor_colour(anchor)
+        show_boxes(axis, part, moved[:1], colours=colour, linestyle="--", linewidth=2)
+        show_boxes(axis, None, moved[1:], colours=colour)
+        lost, kept = (classes[label] for label in labels)
+        axis.set_title(f"anchor {anchor}: {kept} replaces {lost}", color=colour)
+    plt.gcf().suptitle(title, fontsize=15)
+    plt.show()
 
 
 def halvings(image, times=5):
@@ -955,7 +1021,7 @@ def architecture(image, num_anchors, num_classes):
     text(
         11.75,
         joint - 0.5,
-        "passthrough:\n13 × 13 × 256",
+        "reordered:\n13 × 13 × 256",
         color=RED,
         ha="center",
         va="top",
@@ -1044,73 +1110,34 @@ def seen_pixels(image, influence, theoretical, practical, cell):
 
 
 def reordered_channels(small, results):
-    """Draw a (4, 4, 4) array and its reordered versions with every value written out.
+    """Draw channel 0 of a (4, 4, 4) array and of its reordered versions.
 
     Parameters
     ----------
     small : ndarray (4, 4, 4)
-        Height, width, channels. The values are 0 to 63, counted through channel 0
-        first, then through channel 1 and so on.
+        Height, width, channels. Channel 0 has the values 0 to 15, line by line.
     results : dict
         Title of a panel: array (2, 2, 16).
     """
-    figure, axes = plt.subplots(1 + len(results), 1, figsize=(9, 7.9))
-    title = "Input: circles mark channel 0 of the first order, squares of the second"
-    _draw_channels(axes[0], small, title)
-    first = [set(values[..., 0].ravel().tolist()) for values in results.values()]
-    for (row, column), value in np.ndenumerate(small[..., 0]):
-        middle = (column + 0.5, -row - 0.5)
-        if value in first[0]:
-            axes[0].add_patch(Circle(middle, 0.43, fill=False, ec="black", lw=2))
-        if value in first[1]:
-            corner = (column + 0.06, -row - 0.94)
-            square = Rectangle(corner, 0.88, 0.88, fill=False, ec="black", lw=2)
-            axes[0].add_patch(square)
-    figure.suptitle("Both orders keep all 64 values, but put them into other channels")
-    for axis, (title, values) in zip(axes[1:], results.items(), strict=True):
-        _draw_channels(axis, values, title)
-    plt.show()
-
-
-def _draw_channels(axis, values, title):
-    """Channels side by side, coloured by the input channel of each value."""
-    size, _, channels = values.shape
-    per_line = channels if channels <= 4 else 8
-    gap = 0.6
-    for k in range(channels):
-        left = (k % per_line) * (size + gap)
-        top = -(k // per_line) * (size + 1.0)
-        for (row, column), value in np.ndenumerate(values[..., k]):
-            strength = 0.25 + 0.55 * (value % 16) / 15
-            corner = (left + column, top - row - 1)
-            axis.add_patch(
-                Rectangle(
-                    corner,
-                    1,
-                    1,
-                    facecolor=anchor_colour(value // 16),
-                    alpha=strength,
-                    edgecolor="white",
-                )
-            )
-            axis.text(
-                left + column + 0.5,
-                top - row - 0.52,
-                value,
-                ha="center",
-                va="center",
-                fontsize=12,
-            )
-        axis.text(left, top + 0.1, f"channel {k}", fontsize=10, color="#5b606a")
-    lines = -(-channels // per_line)
-    axis.set(
-        xlim=(-0.1, 8 * (2 + gap)),
-        ylim=(-lines * (size + 1.0) + 0.8, 1.0),
-        aspect="equal",
-        anchor="W",
+    width_ratios = [4] + [2] * len(results)
+    figure, axes = plt.subplots(
+        1, len(width_ratios), figsize=(10.5, 5), width_ratios=width_ratios
     )
-    axis.set_title(title, loc="left", fontsize=13)
-    axis.axis("off")
+    panels = {"input, channel 0": small, **results}
+    for axis, (title, values) in zip(axes, panels.items(), strict=True):
+        size = len(values)
+        for (row, column), value in np.ndenumerate(values[..., 0]):
+            colour = anchor_colour(value // 4)  # the row that it comes from
+            corner = (column, row)
+            axis.add_patch(Rectangle(corner, 1, 1, fc=colour, alpha=0.35, ec="white"))
+            axis.text(
+                column + 0.5, row + 0.5, value, ha="center", va="center", fontsize=17
+            )
+        axis.axhline(size / 2, color="black", lw=1.5, ls="--")
+        axis.set(xlim=(0, size), ylim=(size, 0), aspect="equal", title=title)
+        axis.axis("off")
+    figure.suptitle("Darknet's order moves values into the other half", fontsize=15)
+    plt.show()
 
 
 def passthrough_sources(sources, cells):
@@ -1362,7 +1389,7 @@ def learned_by_heart(rows, known, unseen):
     left.set(
         xlabel="training step",
         ylabel="loss per image",
-        title="Every term falls: the loop learns",
+        title="The loss becomes small: the loop learns",
     )
     left.legend()
     for x, losses in enumerate((known, unseen)):
@@ -1386,8 +1413,8 @@ def loss_and_map(history):
     _, (left, right) = plt.subplots(1, 2, figsize=(12, 4))
     left.plot(epochs, history["loss"], "o-", ms=4, color=BLUE, label="training")
     left.plot(epochs, history["val_loss"], "o-", ms=4, color=ORANGE, label="validation")
-    left.set(title="Most of the loss goes at the start", ylabel="loss per image")
-    _logarithmic(left)
+    left.set(title="The loss falls fastest at the start", ylabel="loss per image")
+    left.set_ylim(0, 1.05 * max(*history["loss"], *history["val_loss"]))
     left.legend()
 
     scores = np.array(history["val_map"])
@@ -1418,7 +1445,7 @@ def loss_terms(history):
         "location": "location: where is the centre?",
         "size": "size: how wide, how high?",
         "objectness": "objectness of objects",
-        "background": "objectness of background (log)",
+        "background": "objectness of background",
         "classes": "classes: what is it?",
         "weight_decay": "weight decay",
     }
@@ -1428,10 +1455,7 @@ def loss_terms(history):
         axis.plot(epochs, training, "o-", ms=3, color=BLUE, label="training")
         axis.plot(epochs, validation, "o-", ms=3, color=ORANGE, label="validation")
         axis.set_title(title)
-        if name == "background":
-            _logarithmic(axis)
-        else:
-            axis.set_ylim(0, 1.12 * max(*training, *validation))
+        axis.set_ylim(0, 1.12 * max(*training, *validation))
         _epoch_axis(axis, epochs)
     axes[0, 0].legend()
     for axis in axes[:, 0]:
@@ -1441,13 +1465,6 @@ def loss_terms(history):
     title = f"At the end, validation lies above training most in the term: {widest}"
     figure.suptitle(title, fontsize=15)
     plt.show()
-
-
-def _logarithmic(axis):
-    axis.set_yscale("log")
-    axis.yaxis.set_major_locator(plt.matplotlib.ticker.LogLocator(subs=(1, 2, 5)))
-    axis.yaxis.set_major_formatter("{x:g}")
-    axis.yaxis.set_minor_locator(plt.matplotlib.ticker.NullLocator())
 
 
 def _epoch_axis(axis, epochs):
@@ -1469,8 +1486,10 @@ def hits(annotation, detections, iou_threshold=0.5):
     return answers
 
 
-def snapshots(annotations, found, classes, title):
+def snapshots(annotations, found, classes):
     """Ground truth and the detections after some epochs, one image in each row.
+
+    The title counts the objects that are found.
 
     Parameters
     ----------
@@ -1503,6 +1522,14 @@ def snapshots(annotations, found, classes, title):
                 colours=[GREEN if hit else RED for hit in hits(annotation, here)],
                 **options,
             )
+    counts = []
+    for detections in found.values():
+        pairs = zip(annotations, detections, strict=True)
+        counts.append(sum(sum(hits(*pair)) for pair in pairs))
+    total = sum(len(annotation.labels) for annotation in annotations)
+    epochs = ", ".join(map(str, found))
+    numbers = ", ".join(map(str, counts))
+    title = f"Objects found after epochs {epochs}: {numbers} of {total}"
     for axis, name in zip(axes[0], ["ground truth", *found], strict=True):
         text = name if isinstance(name, str) else f"after epoch {name}"
         axis.set_title(text, color=BLUE if name == "ground truth" else "black")
@@ -1546,7 +1573,7 @@ def comparison_bars(rows, title):
     axis.set_xticks(range(len(names)), ticks)
     axis.set(ylabel="mAP on the test images", title=title)
     axis.set_ylim(0, max(row[kind] for row in rows for kind in kinds) + 0.1)
-    axis.legend(loc="upper left", title="mAP of")
+    axis.legend(loc="upper right", title="mAP of")
     plt.show()
 
 
@@ -1580,9 +1607,10 @@ def loss_roles(image, predicted_boxes, true_boxes, roles):
     for box in true_boxes:
         _centred_box(axis, box, "white", 5)
         _centred_box(axis, box, "black", 2)
-    for role, style in (("ignored", "--"), ("responsible", "-")):
+    for role, style, inset in (("responsible", "-", 0), ("ignored", "--", 0.25)):
         for box in predicted_boxes[roles[role]]:
-            _centred_box(axis, box, ROLE_COLOURS[role], 3, style)
+            drawn = box - [0, 0, inset, inset]  # a little smaller, to be seen
+            _centred_box(axis, drawn, ROLE_COLOURS[role], 3, style)
             axis.plot(*box[:2], "o", color=ROLE_COLOURS[role], mec="white", ms=9)
     axis.set_title("True boxes (black) and predicted boxes")
     axis.set(xlim=(0, grid_size), ylim=(grid_size, 0), xticks=[], yticks=[])
@@ -1624,17 +1652,23 @@ def _centred_box(axis, box, colour, linewidth, style="-"):
     )
 
 
-def loss_gradients(mean_sizes, names):
+def loss_gradients(gradient, roles, names):
     """Show which numbers of a prediction get a gradient, for each role.
 
     Parameters
     ----------
-    mean_sizes : dict
-        Name of each role: mean absolute gradient (5 + C,) of its predictions.
+    gradient : array (G, G, A, 5 + C)
+        Absolute values.
+    roles : dict
+        Name of each role: array (G, G, A) of bool.
     names : list of str
         Names of the first five numbers.
     """
-    num_numbers = len(next(iter(mean_sizes.values())))
+    num_numbers = gradient.shape[-1]
+    mean_sizes = {}
+    for role, mask in roles.items():
+        none = np.zeros(num_numbers)
+        mean_sizes[role] = gradient[mask].mean(axis=0) if mask.any() else none
     widths = [1.0] * 5 + [2.2]
     lefts = np.concatenate([[0], np.cumsum(widths)])
     classes = f"{num_numbers - 5} class scores" if num_numbers > 6 else "class score"
@@ -1692,7 +1726,7 @@ def centres_in_cells(true_offsets, offsets, names):
     handles, labels = axes[0, 0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=2, fontsize=14)
     figure.suptitle(
-        "The location term measures the red line, inside the responsible cell",
+        "The location error is the squared length of the red line",
         fontsize=16,
     )
     plt.show()
@@ -1754,7 +1788,9 @@ def size_costs(widths, names):
     axes[0].set(title="Widths in cells: large objects dominate", ylabel="cost")
     axes[1].set(title="Logarithms: the same cost for every size")
     for axis in axes:
-        axis.set(xlabel="predicted width / true width")
+        axis.set(xscale="log", xlabel="predicted width / true width (logarithmic)")
+        axis.set_xticks([1 / 3, 1 / 2, 1, 2, 3], ["1/3", "1/2", "1", "2", "3"])
+        axis.minorticks_off()
         axis.legend(loc="upper center")
     plt.show()
 
@@ -1827,9 +1863,8 @@ def loss_shares(results):
         axis.set(title=f"{name}: {share:.0%} background", xlabel="part of the loss")
         axis.set_xlim(0, 1.2 * values.max())
     axes[0].invert_yaxis()
-    figure.suptitle(
-        "Most of an untrained network's loss comes from the background", fontsize=16
-    )
+    title = "Where the loss comes from: untrained, mostly from the background"
+    figure.suptitle(title, fontsize=16)
     plt.show()
 
 
@@ -1912,7 +1947,7 @@ def decoded_prediction(photo, cell, anchor_size, box, grid_size):
     axis.legend(
         handles=handles, loc="upper center", bbox_to_anchor=(0.5, -0.1), ncols=4
     )
-    axis.set_title("The cell gives the centre, the anchor gives the size")
+    axis.set_title("Cell and anchor are a first guess, the raw output corrects it")
     plt.show()
 
 
@@ -2226,7 +2261,7 @@ def kinds_of_mistakes():
 
 
 def confusion_table(matrix, classes, title):
-    """Draw a confusion matrix whose last row and column are the background.
+    """Draw a confusion matrix, see `confusion_matrix` in mistakes.py.
 
     Parameters
     ----------
@@ -2240,9 +2275,9 @@ def confusion_table(matrix, classes, title):
     size = max(4.5, 0.37 * len(matrix) + 1.6)
     _, axis = plt.subplots(figsize=(size, size))
     axis.imshow(shares, cmap="Blues", vmin=0, vmax=1)
-    names = [*classes, "background"]
-    axis.set_xticks(range(len(names)), names, rotation=90)
-    axis.set_yticks(range(len(names)), names)
+    positions = range(len(matrix))
+    axis.set_xticks(positions, [*classes, "not found"], rotation=90)
+    axis.set_yticks(positions, [*classes, "no new object"])
     axis.axhline(len(classes) - 0.5, color=ORANGE)
     axis.axvline(len(classes) - 0.5, color=ORANGE)
     for row, column in np.argwhere(matrix > 0):
@@ -2332,10 +2367,10 @@ def _describe_mistakes(annotation, found, explained, classes):
             true = classes[annotation.labels[best]]
             lines.append(f"{true} reported as {classes[label]}")
     texts = {
-        "localization": "badly fitting",
-        "both": "badly fitting, and wrong class",
-        "duplicate": "duplicates",
-        "background": "on the background",
+        "localization": "localization",
+        "both": "both (class and localization)",
+        "duplicate": "duplicate",
+        "background": "background",
     }
     for kind, text in texts.items():
         if kind in kinds:

@@ -128,7 +128,7 @@ def test_rows_with_other_sizes_change_nothing_else(ablation, small):
         assert changed.train_sizes == sizes and changed.image_size == image_size
         back = {"train_sizes": small.train_sizes, "image_size": small.image_size}
         assert dataclasses.replace(changed, **back, seed=small.seed) == small
-    normal = yolo.Settings.__dataclass_fields__["train_sizes"].default
+    normal = yolo.PROFILES["tiny"]["train_sizes"]
     assert len(ablation.SMALL_SIZES) == len(normal)
     for size, own in zip(normal, ablation.SMALL_SIZES, strict=True):
         assert own % 32 == 0 and abs(own - size * 224 / 416) <= 16

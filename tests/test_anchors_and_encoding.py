@@ -429,12 +429,12 @@ class Chosen:
 def test_moved_borders_show_the_photo_and_grey_beyond_it():
     photo = np.random.default_rng(0).integers(0, 256, (80, 120, 3)).astype(np.uint8)
     nothing = np.zeros((0, 4)), np.zeros(0, int)
-    rng = Chosen(-0.25, 0.1, -0.1, -0.3)  # left, right, top, bottom
+    rng = Chosen(-0.2, 0.1, -0.1, -0.15)  # left, right, top, bottom
     image, *_ = yolo.move_borders(photo, *nothing, rng)
-    assert image.shape == (8 + 80 - 24, 30 + 120 + 12, 3)
-    np.testing.assert_array_equal(image[8:, 30:150], photo[:56])
+    assert image.shape == (8 + 80 - 12, 24 + 120 + 12, 3)
+    np.testing.assert_array_equal(image[8:, 24:144], photo[:68])
     assert (image[:8] == 128).all()
-    assert (image[:, :30] == 128).all() and (image[:, 150:] == 128).all()
+    assert (image[:, :24] == 128).all() and (image[:, 144:] == 128).all()
 
 
 def test_boxes_move_with_the_borders_and_are_dropped_when_hardly_visible():

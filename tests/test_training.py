@@ -213,6 +213,16 @@ def test_a_fresh_head_can_answer_probably_no_object_everywhere():
     assert_equal(network.get_weights()[:-1], before[:-1])
 
 
+def test_each_epoch_prints_one_short_line(capsys):
+    callback = yolo.PrintEpoch()
+    callback.set_params({"epochs": 12})
+    callback.on_epoch_begin(2)
+    callback.on_epoch_end(2, {"loss": 7.6, "val_loss": 10.392, "val_map": 0.1304})
+    line = capsys.readouterr().out
+    expected = "epoch  3 of 12: 0 s, loss 7.60, validation loss 10.39, mAP 0.130\n"
+    assert line == expected
+
+
 def test_another_optimizer_gets_the_schedule():
     settings = dataclasses.replace(SETTINGS, learning_rate=0.02)
     detector = yolo.compile_detector(

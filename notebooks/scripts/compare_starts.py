@@ -20,12 +20,10 @@ what is missing.
 
 import argparse
 import dataclasses
-import os
 import sys
 import time
 from pathlib import Path
 
-os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")  # twice as fast on most processors
 ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT), str(Path(__file__).resolve().parent)]
 

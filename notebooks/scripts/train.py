@@ -24,7 +24,6 @@ import sys
 from pathlib import Path
 from typing import NamedTuple
 
-os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")  # twice as fast on most processors
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
