@@ -764,7 +764,8 @@ figures.first_predictions(
 #
 # Each exercise has a starter cell for you to complete, a folded solution, and a check cell that says whether your
 # answer is right. To try an exercise yourself here, complete the starter cell, skip the folded solution and run the
-# check. The student edition (`make workshop`) leaves the solutions out.
+# check. The student edition (`make workshop`) leaves the solutions out. Run the next cell first: it defines
+# what the exercises need.
 
 # %% tags=["exercise-setup"]
 small = yolo.build_yolov2(None, num_anchors=4, num_classes=20, width=0.25)

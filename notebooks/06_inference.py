@@ -1204,8 +1204,8 @@ print("Evaluate with the whole list, and choose a threshold by what mistakes cos
 # <details><summary>4. A detection has the right class and an IoU of 0.45 with its object, which no other detection has found. Which kind of mistake is it, and how often does it count in the confusion matrix?</summary>
 #
 # It is a localization error, because the IoU lies between 0.1 and 0.5. If its score is above 0.25, it counts twice in
-# the confusion matrix: the object is in the background column, because it is missed, and the box is in the background
-# row, because it is a false positive.
+# the confusion matrix: the object is in the column *not found*, because it is missed, and the box is in the row
+# *no new object*, because it is a false positive.
 #
 # </details>
 #
