@@ -491,8 +491,7 @@ for k, gain in zip(range(2, 11), gains, strict=True):
 # %% [markdown]
 # The second anchor gains most. After the third, the gains shrink slowly, down to 0.014. People like to look for an
 # *elbow*, the point after which a curve suddenly goes flat. This curve has none, neither at four nor anywhere else. In
-# the middle it lies up to 0.02 below that of the series, so the boxes of our rendered scenes are a little more varied
-# than those of VOC's photos.
+# the middle it lies up to 0.02 below that of the series, perhaps because the boxes of our rendered scenes are a little more varied than those of VOC's photos.
 #
 # More anchors can never make the best possible fit worse: if you add an anchor to a set, no box gets a worse best
 # anchor. A single run of k-means can still end lower than one with fewer anchors, because it may miss the best

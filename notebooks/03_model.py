@@ -494,10 +494,10 @@ figures.passthrough_sources(sources, {(5, 8): figures.BLUE, (12, 3): figures.RED
 # from the rows just above and below. For the cell at the lower border (red), some even come from the top of the photo.
 #
 # Does it matter? A network that is trained with one order learns to use that order. The paper reports
-# that adding the passthrough raised the mAP from 74.4 to 75.4. On the small data set of this repository we could not
-# confirm a benefit. We compared short trainings with Darknet's order, with `space_to_depth` and without any passthrough.
-# The three differed less than runs that differ only in their seed, so for our data the question is undecided. The script
-# [ablation.py](scripts/ablation.py) repeats such comparisons.
+# that adding the passthrough raised the mAP from 74.4 to 75.4. On the small data set of this repository we could not confirm a benefit. In short trainings with an earlier recipe, we
+# compared Darknet's order, `space_to_depth` and no passthrough at all. The three differed less than runs that differ only
+# in their seed, so for our data the question is undecided. With today's recipe it has not been measured yet; the script
+# [ablation.py](scripts/ablation.py) can compare trainings with and without the passthrough.
 #
 # > **Pitfall.** The order does matter when weights are loaded that were trained with the other one. The shapes fit, nothing
 # > complains, and half of the fine features arrive in the wrong place. Many ports of YOLOv2 load Darknet's weights into a
