@@ -17,8 +17,9 @@ Conventions, used everywhere unless a docstring says otherwise:
   anchors and C for classes.
 - The raw output of the network has the shape (B, G, G, A, 5 + C): one prediction for
   each cell and anchor. A prediction that has to find an object is called responsible
-  for it; all others are background. Objectness says how sure a prediction is that
-  there is an object. The head is the last layer, which makes the raw output.
+  for it. Of the others, those that overlap an object well are ignored by the loss, and
+  the rest is background. Objectness says how sure a prediction is that there is an
+  object. The head is the last layer, which makes the raw output.
 
 "The paper" is YOLO9000 (arXiv 1612.08242), "Darknet" is its authors' program, and "the
 series" are Yumi's blog posts that the notebooks follow; README.md has the links.
@@ -73,7 +74,7 @@ VOC_CLASSES = (
 
 CELL_SIZE = 32  # pixels; the network halves the image five times
 GRID_SIZE = 13  # cells along one side of an image of 416 pixels
-MAX_BOXES = 50  # the loss looks at no more boxes of one image than this
+MAX_BOXES = 50  # the loss looks for overlaps with no more boxes of one image than this
 
 
 # --------------------------------------------------------------------------------------
@@ -106,8 +107,8 @@ PROFILES = {
         "voc_dir": "data/mini_voc",  # 600 rendered images, part of this repository
         "weights": "data/pretrained/tiny.weights",  # part of this repository
         "width": 0.25,
-        "epochs": 12,
-        "learning_rate": 2e-3,
+        "epochs": 16,
+        "learning_rate": 4e-3,
         "patience": 8,
         "mixed_precision": False,
         "train_sizes": (224, 256, 288, 320, 352, 384, 416),  # small ones save time
@@ -517,7 +518,8 @@ HUE_SHIFT = 0.1  # largest shift of the hue, as a share of the colour circle
 COLOUR_FACTOR = 1.5  # largest factor for saturation and for brightness
 LEAST_VISIBLE = 0.25  # a box is dropped if less than this share of it stays visible
 GREY = 128  # colour outside of the photo
-ORDER, SIZE, AUGMENTATION = range(3)  # each kind of random number has its own stream
+# Second entry of a generator's seed: each kind of random number has its own stream.
+ORDER, SIZE, AUGMENTATION = range(3)
 
 
 def encode_boxes(boxes, labels, anchors, grid_size, num_classes):
@@ -601,7 +603,11 @@ def read_image(path):
 
 
 def _is_cut_off_jpeg(content):
-    """True if a JPEG file ends too early. OpenCV would fill the rest with grey."""
+    """True if a JPEG file ends too early. OpenCV would fill the rest with grey.
+
+    A whole file ends with the marker of its end. The last markers are compared, because
+    an embedded thumbnail has its own.
+    """
     is_jpeg = content.startswith(b"\xff\xd8")
     end_of_image = content.rfind(b"\xff\xd9")
     start_of_scan = content.rfind(b"\xff\xda")
@@ -756,8 +762,10 @@ def plan_epoch(annotations, settings, epoch):
 
     Each epoch has a new order. The last batch is completed with images from the start
     of the epoch. All images of a batch have one size, and every ten batches another
-    size is drawn (paper, "Multi-Scale Training"). Everything follows from the seed and
-    the epoch alone.
+    size is drawn (paper, "Multi-Scale Training"). Only the last of several epochs keeps
+    to the size of the validation images, so that the running averages of batch
+    normalization fit it in the end. Darknet does something similar: its last 200
+    batches have its largest size. Everything follows from seed and epoch alone.
 
     Returns
     -------
@@ -765,14 +773,18 @@ def plan_epoch(annotations, settings, epoch):
         Its length is steps times batch size.
     """
     steps = steps_per_epoch(annotations, settings)
-    rng = np.random.default_rng([settings.seed, ORDER, epoch])
-    order = rng.permutation(len(annotations))
+    order_rng = np.random.default_rng([settings.seed, ORDER, epoch])
+    order = order_rng.permutation(len(annotations))
     batches = np.resize(order, (steps, settings.batch_size))  # repeats the first images
+    is_last_of_several = settings.epochs > 1 and epoch == settings.epochs - 1
 
     plan = []
-    for step, batch in enumerate(batches, start=epoch * steps):
-        rng = np.random.default_rng([settings.seed, SIZE, step // 10])
-        size = int(rng.choice(settings.train_sizes))
+    for step_of_run, batch in enumerate(batches, start=epoch * steps):
+        if is_last_of_several:
+            size = settings.image_size
+        else:  # the same random number for ten steps in a row
+            size_rng = np.random.default_rng([settings.seed, SIZE, step_of_run // 10])
+            size = int(size_rng.choice(settings.train_sizes))
         plan += [(int(index), size) for index in batch]
     return plan
 
@@ -842,7 +854,8 @@ def make_dataset(
 # --------------------------------------------------------------------------------------
 # 3 Model
 
-# The convolutions of Darknet-19 as (filters, kernel size). "pool" halves the map.
+# Darknet-19 without its last layer, the classifier: each convolution as (filters,
+# kernel size). "pool" halves the map.
 DARKNET19 = (
     (32, 3),
     "pool",
@@ -860,7 +873,7 @@ DARKNET19 = (
     (256, 1),
     (512, 3),
     (256, 1),
-    (512, 3),  # conv_13, whose map also takes the passthrough
+    (512, 3),  # conv_13, whose map also feeds the passthrough
     "pool",
     (1024, 3),
     (512, 1),
@@ -875,10 +888,13 @@ WEIGHT_DECAY = 5e-4  # of the convolution kernels, as in the paper
 class Passthrough(keras.layers.Layer):
     """Halve height and width and keep every value: (B, H, W, C) -> (B, H/2, W/2, 4C).
 
-    This is `tf.nn.space_to_depth(x, 2)` with the values in another order: that of
-    Darknet's `reorg` layer, which its pre-trained weights expect. Darknet reads the
-    memory of a map of C x H x W values as if it were (C/4) x 2H x 2W, splits that into
-    2 x 2 blocks, and reads the result as 4C x H/2 x W/2.
+    This is Darknet's `reorg` layer, whose order of the values its pre-trained weights
+    expect. `tf.nn.space_to_depth(x, 2)` gives each cell its own 2 x 2 positions. Here a
+    cell also gets values from the rows above and below. Darknet
+
+    1. reads the memory of a map of C x H x W values as if it were (C/4) x 2H x 2W,
+    2. splits that into 2 x 2 blocks, and
+    3. reads the result as 4C x H/2 x W/2.
     """
 
     def call(self, x):
@@ -1074,10 +1090,15 @@ def load_darknet_weights(network, path, head=True):
     )
     if len(numbers) < needed or (head and len(numbers) > needed):
         problem = "too short" if len(numbers) < needed else "too long"
+        cure = "download the file again, or use a network of the same width"
+        if head:
+            cure = (
+                "use head=False for a head of other classes or anchors, or else "
+                "download the file again"
+            )
         raise ValueError(
             f"{path}: {problem}: {len(numbers):,} numbers, but the network needs "
-            f"{needed:,}; use head=False for a head of other classes or anchors, "
-            "or else download the file again"
+            f"{needed:,}; {cure}"
         )
 
     # Read everything before anything is assigned, so that an error changes nothing.
@@ -1264,7 +1285,7 @@ class LossTerms(NamedTuple):
     location: tf.Tensor  # centres of responsible predictions
     size: tf.Tensor  # widths and heights of responsible predictions
     objectness: tf.Tensor  # objectness of responsible predictions
-    background: tf.Tensor  # objectness of all others
+    background: tf.Tensor  # objectness of background predictions
     classes: tf.Tensor  # class probabilities of responsible predictions
     anchor_warmup: tf.Tensor  # pull towards the anchors, only at the start of training
 
@@ -1488,7 +1509,7 @@ def set_objectness_bias(network, objectness=0.02):
 
 
 def momentum_sgd(schedule):
-    """The paper's optimizer: gradient descent with momentum, and clipped gradients."""
+    """The paper's gradient descent with momentum. Clipping is our addition."""
     return keras.optimizers.SGD(
         schedule, momentum=MOMENTUM, global_clipnorm=LARGEST_GRADIENT
     )
@@ -1560,12 +1581,14 @@ def train_detector(
 
     After each epoch the whole state of the run is saved in the folder. If the run is
     interrupted, even killed, call this function again with the same arguments: it goes
-    on after the last finished epoch and ends with the same weights.
+    on after the last finished epoch and ends with the same weights. (Before the first
+    epoch is finished there is no state, so build the network anew in this case.)
 
     Parameters
     ----------
     network : keras.Model
-        From `build_yolov2`, with the weights to start from.
+        From `build_yolov2`, with the weights to start from. Loading pre-trained weights
+        and `set_objectness_bias` are up to the caller.
     train, validation : list of Annotation
     anchors : array (A, 2)
         In grid units.
@@ -1588,6 +1611,12 @@ def train_detector(
     ------
     FloatingPointError
         When the loss is no longer finite. The message names the images of the batch.
+    ValueError
+        If a list is empty, a photo is broken, the batch cannot be shared by the GPUs,
+        or the folder holds other files or an unfinished run with other data or
+        settings.
+    FileNotFoundError
+        If a photo is missing.
     """
     folder = Path(folder)
     claim_folder(folder)
@@ -1615,15 +1644,15 @@ def train_detector(
             initial_epoch=first_epoch,
             epochs=settings.epochs,
             steps_per_epoch=steps,
-            # The order matters: the second adds val_map to the logs for those after it.
-            # KeepBest compares it with the history, to which SaveState adds it then.
-            callbacks=[
+            callbacks=[  # their order matters
                 StopOnBadLoss(train, settings),
-                ValidateEachEpoch(validation, anchors, settings),
+                ValidateEachEpoch(
+                    validation, anchors, settings
+                ),  # adds val_map to logs
                 PrintEpoch(),
-                KeepBest(folder, history, anchors, settings, data, steps),
+                KeepBest(folder, history, anchors, settings, data, steps),  # reads it
                 *callbacks,
-                state,
+                state,  # last: appends the logs to `history` and saves everything
             ],
             shuffle=False,  # `plan_epoch` has shuffled; else Keras warns
             verbose=0,  # PrintEpoch has shorter lines
@@ -1759,7 +1788,7 @@ class StopOnBadLoss(keras.callbacks.Callback):
 
 
 class SaveState(keras.callbacks.Callback):
-    """After each epoch, save all that a run needs to be continued, in one file.
+    """After each epoch, write history.csv, and save all that a run needs in one file.
 
     These are the variables of network and optimizer, and the history. Everything else
     (order of the images, augmentation, image sizes, learning rate) follows from seed
@@ -1950,8 +1979,8 @@ def iou_matrix(boxes, others):
 def non_max_suppression(boxes, scores, labels, iou_threshold):
     """Keep the best box of each object.
 
-    A box is suppressed if a box of the same class with a higher score overlaps it by
-    more than the threshold. Of equal scores, the earlier box counts as higher.
+    A box is suppressed if a kept box of the same class with a higher score overlaps it
+    by more than the threshold. Of equal scores, the earlier box counts as higher.
 
     Parameters
     ----------
@@ -2068,7 +2097,10 @@ def detect(
 
 
 class PrecisionRecall(NamedTuple):
-    """Precision and recall of one class: entry i is for its i + 1 best detections."""
+    """Precision and recall of one class: entry i is for its i + 1 best detections.
+
+    Detections of difficult objects are left out.
+    """
 
     precision: np.ndarray  # (n,) share of the detections so far that are right
     recall: np.ndarray  # (n,) share of the objects that are found; NaN without objects

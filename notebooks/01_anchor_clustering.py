@@ -33,7 +33,7 @@
 # - how k-means finds anchors, and what the result depends on,
 # - how the number of anchors is chosen.
 #
-# **Time:** reading 41 min, exercises 40 min, running half a minute on two CPU cores.
+# **Time:** reading 42 min, exercises 35 min, running half a minute on two CPU cores.
 #
 # Three names appear throughout the book. *The paper* is [YOLO9000](https://arxiv.org/abs/1612.08242), which introduced
 # YOLOv2. *Darknet* is the [program](https://github.com/pjreddie/darknet) of its authors. *The series* is [Yumi's set of
@@ -97,7 +97,7 @@ axis.axis("off")
 plt.show()
 
 # %% [markdown]
-# Each coloured rectangle is one *detection*, with its class and score written on top. You will see good detections in this picture. You will also see mistakes: objects without a box, boxes with a wrong
+# Each coloured rectangle is one *detection*, with its class and score written beside it and one colour for each class. You will see good detections in this picture. You will also see mistakes: objects without a box, boxes with a wrong
 # class, and several boxes on one object. Chapter 6 counts them all and turns them into a single number.
 #
 # The images are rendered: they come from a small 3D program, are part of this repository, and imitate the format of
@@ -120,7 +120,7 @@ plt.show()
 
 # %% [markdown]
 # The image was chosen because its three boxes differ so much. The standing cow is large, the lying cow is wide and low,
-# and the dog is small. In this chapter, each of them will end up with a different anchor.
+# and the dog is small. At the end of this chapter, each of them will have a different one of four fixed box sizes as its starting point.
 #
 # ## In what form does the network answer?
 #
@@ -133,8 +133,8 @@ figures.pipeline(highlight=1)
 
 # %% [markdown]
 # **Upper row: from an image to detections.** The image is stretched to a square and divided into 13 x 13 equal *cells*, which form the
-# *grid*. For every cell, the *network* makes four predictions, and each prediction starts from one of four fixed
-# boxes, the *anchors*. A prediction consists of 5 numbers plus one for each class. Two of the 5 numbers stand for the
+# *grid*. (The lower row shows them.) For every cell, the *network* makes four predictions, and each prediction starts from one of four fixed
+# boxes, the *anchors*. A prediction consists of 5 numbers, plus one for each class that says how probable the class is. Two of the 5 numbers stand for the
 # location of the box, two for its size, and one for its *objectness*, which says whether there is an object at all.
 # With 20 classes this makes 25 numbers for each prediction. The network gives all of them in a raw form, so we call
 # them its *raw output*. Chapter 2 has the formulas that turn them into boxes.
@@ -142,7 +142,7 @@ figures.pipeline(highlight=1)
 # The score of a box is its objectness times the probability of its class. Boxes with a low score are thrown away.
 # Neighbouring predictions often find the same object, so a last step, *suppression*, removes most of the duplicates.
 #
-# **Below: what training adds.** The ground truth is laid on the grid too, in the same form as the network's output. We call
+# **Below: what training adds.** The ground truth is laid on the grid too, in a block of the same shape as the network's output. We call
 # this the *target*. The *loss* measures how far output and target are apart, and *training* changes the network so that the loss
 # falls.
 #
@@ -179,7 +179,7 @@ print(f"{predictions} predictions, {numbers} numbers for one image")
 # "somewhat narrower than anchor 1", say. If one of the anchors is close to the true size, there is little left to
 # learn. Several anchors also allow a cell to answer for several objects, for instance a person in front of a bus.
 #
-# The paper did not measure anchors alone. Choosing the anchors from the data, together with a better way of predicting
+# The paper measured the choice of the anchors only together with another step. Choosing the anchors from the data, together with a better way of predicting
 # locations (chapter 2), raises the mean average precision on VOC 2007 from 69.6 to 74.4. (Mean average precision is the
 # usual score of a detector, with 100 for a perfect one. Chapter 6 explains it.)
 #
@@ -281,7 +281,7 @@ figures.box_sizes(sizes, example_sizes, "Most boxes are small")
 #
 # A detector is scored differently. It is asked how well the predicted box overlaps the true box. The measure is the
 # *intersection over union*, or *IoU*: the area that both boxes share, divided by the area that they cover together. It
-# is 1 for two equal boxes, and 0 if they do not overlap. Here we compare only sizes, so we put both boxes on the same centre. Then the shared area is as wide as the narrower box and as high as the lower one.
+# is 1 for two equal boxes, and 0 if they do not overlap. Here we compare only sizes, so we put both boxes on the same centre. Then the shared area has the smaller of the two widths and the smaller of the two heights.
 
 
 # %%
@@ -308,10 +308,10 @@ figures.pairs_of_sizes([large_pair, small_pair], titles)
 # %% [markdown]
 # You can follow the IoU by hand. The large boxes share 0.80 x 0.80 = 0.64. Together they cover 0.64 + 0.81 - 0.64 =
 # 0.81, because the smaller one lies completely inside. The IoU is 0.64 / 0.81 = 0.79. For the small boxes it is 0.01 /
-# 0.04 = 0.25. If the smaller box of each pair were an anchor, it would be an excellent start for the large object and a
-# poor one for the small object. The Euclidean distance of 0.14 sees no difference between the two cases.
+# 0.04 = 0.25. Now let the smaller box of each pair be an anchor, and the larger one an object. For the object of 0.90 x 0.90 the anchor is an
+# excellent start, and for the object of 0.20 x 0.20 it is a poor one. The Euclidean distance is 0.14 in both cases.
 #
-# Since the detector will be judged by IoU, we use 1 - IoU as our distance. It treats an error of ten percent the same way for a box of any size. The next figure shows the consequence. A box is a
+# Since the detector will be judged by IoU, we use 1 - IoU as our distance. An anchor that is ten percent wider than its box has the same IoU with it, whether the box is small or large. The next figure shows the consequence. A box is a
 # single point there, as in the cloud of points above, and two boxes are marked. Each line encloses all sizes that are
 # close enough to the marked one.
 
@@ -319,8 +319,8 @@ figures.pairs_of_sizes([large_pair, small_pair], titles)
 figures.distance_contours(marked=((0.15, 0.2), (0.6, 0.55)))
 
 # %% [markdown]
-# On the left, "close enough" means an IoU of at least 0.7 (solid) or 0.5 (dashed). The tip on the right of a solid line,
-# for example, is a box of the same height that is wider by a factor of 1 / 0.7. The region round the large box is
+# On the left, "close enough" means an IoU of at least 0.7 (solid) or 0.5 (dashed). The tip on the right of the solid line round the large box, for example, is a box of the same height that is
+# 0.6 / 0.7 = 0.86 wide. The region round the large box is
 # much bigger than the one round the small box, in proportion to their sizes. On the right, it means a Euclidean
 # distance of at most 0.1 (solid) or 0.2 (dashed). Both boxes get the same circle, which is generous for the small box
 # and strict for the large one.
@@ -380,7 +380,7 @@ figures.kmeans_frames(sizes, [history[step] for step in shown], titles)
 # spread the anchors, and in the end they stand for small, wide, tall and large objects. The mean IoU rises from 0.34 to
 # 0.56.
 #
-# Compare the titles of the third and the fourth picture. From one to the other the mean IoU falls a little. Ordinary k-means improves its own
+# Compare the titles of the third and the fourth column. From one to the other the mean IoU falls a little. Ordinary k-means improves its own
 # measure, the squared Euclidean distance, in every step. Our version has no such guarantee, because of step 2: the mean
 # is the best centre for squared Euclidean distances, but only a good one for IoU. Below we try another centre, the median.
 #
@@ -408,7 +408,7 @@ print(f"the best of ten starts: mean IoU {score:.4f}")
 # Here the starts matter little: all end close to each other. With more anchors or fewer boxes, they can differ more.
 #
 # You may have noticed that our own loop passed a mean IoU of 0.564 on its way, a little more than the best of ten. We
-# could stop there, but then the anchors would depend on the moment of stopping, and the gain of 0.004 is tiny. So we let
+# could stop there, but then the anchors would depend on the moment of stopping. So we let
 # k-means run until nothing changes, as the paper does.
 #
 # > **Pitfall.** Anchors that are clustered from one random start, and returned in the order in which they were found,
@@ -464,7 +464,7 @@ for distance in ("1 - IoU", "Euclid"):
 # Read the table in two directions. With 1 - IoU the mean IoU is higher than with Euclidean distance, as we expected.
 # With the mean as centre, the gain is 0.006 on the training boxes and 0.017 on the others. The paper found 0.023 on VOC
 # (0.610 against 0.587, with five anchors). But going from the mean to the median gains between 0.010 and 0.018, and
-# that is a choice of the centre, not of the distance. So the argument for IoU points the right way here, and what it brings is small.
+# that is a choice of the centre, not of the distance. So the argument for IoU holds here, also on the boxes that took no part in the clustering, but it brings little.
 #
 # We use 1 - IoU and the mean, as the paper and the code of the series do. If you want another 0.01, try the median. We have not measured whether the finished detector gets better by it. We
 # expect little, because the anchors are only a start that the network learns to correct.
@@ -490,11 +490,10 @@ for k, gain in zip(range(2, 11), gains, strict=True):
 
 # %% [markdown]
 # The second anchor gains most. After the third, the gains shrink slowly, down to 0.014. People like to look for an
-# *elbow*, the point after which a curve suddenly goes flat. This curve has none, neither at four nor anywhere else. In
+# *elbow*, the point after which a curve suddenly goes flat. This curve bends most at two anchors, but it does not go flat there or anywhere else. In
 # the middle it lies up to 0.02 below that of the series, perhaps because the boxes of our rendered scenes are a little more varied than those of VOC's photos.
 #
-# More anchors can never make the best possible fit worse: if you add an anchor to a set, no box gets a worse best
-# anchor. A single run of k-means can still end lower than one with fewer anchors, because it may miss the best
+# More anchors can never make the best possible fit worse: if you add an anchor to a set, every box keeps its best anchor or gets a better one. A single run of k-means can still end lower than one with fewer anchors, because it may miss the best
 # solution. Here it did not happen.
 #
 # So the curve cannot make the decision. The price has to be part of it. Each further anchor means
@@ -544,7 +543,7 @@ plt.show()
 #
 # ## Passing the anchors on
 #
-# The later chapters read the anchors from a file. It also has a fingerprint of the training data, so that a chapter
+# The later chapters read the anchors from a file. It also has a fingerprint of the training data, which is a short checksum, so that a chapter
 # notices when the anchors were made from other data.
 
 # %%
@@ -562,8 +561,9 @@ print("written: anchors.json")
 #
 # Each exercise has a starter cell to complete, a folded solution, and a check cell that says whether the answer is
 # right. To try an exercise yourself here, complete its starter cell, skip the folded solution and run the check. The
-# student edition (`make workshop`) leaves the solutions out. Run the next cell first: it defines two functions from the
-# chapter and some made-up box sizes.
+# check cells are folded as well, because they contain the answers: run them without opening them. The student edition
+# (`make workshop`) leaves the solutions out. Run the next cell first: it defines two functions from the chapter and
+# some made-up box sizes.
 
 
 # %% tags=["exercise-setup"]
@@ -623,7 +623,8 @@ prediction = None  # "A", "B", "C" or "D"
 # with the large one 0.09 / 0.25 = 0.36, so the large anchor is closer.
 prediction = "C"
 
-# %% tags=["check"]
+# %% cellView="form" jupyter={"source_hidden": true} tags=["check"]
+# @title Check
 assert prediction is not None, "Your prediction is still empty: write a letter."
 hints = {
     "A": "By IoU it is the other anchor. Of two squares on the same centre, the "
@@ -650,7 +651,7 @@ print(
 # %% [markdown]
 # ### Exercise 1.2: The IoU of boxes with a location (10 minutes)
 #
-# In this chapter all boxes share their centre, because only their shape matters. Later we need the IoU of boxes
+# In this chapter all boxes share their centre, because only their width and height matter. Later we need the IoU of boxes
 # wherever they are: chapter 4 compares predictions with true boxes, and chapter 6 decides whether a detection counts as
 # correct.
 #
@@ -697,7 +698,8 @@ def iou_of_boxes(first, second):
     return intersection / union
 
 
-# %% tags=["check"]
+# %% cellView="form" jupyter={"source_hidden": true} tags=["check"]
+# @title Check
 box, other = [0.1, 0.2, 0.5, 0.6], [0.3, 0.4, 0.9, 0.8]  # they share 0.2 x 0.2
 iou = iou_of_boxes(box, other)
 assert iou is not None, "Your function is still empty: it returns None."
@@ -707,6 +709,8 @@ mistakes = {
     0.25: "You divide by the area of one box: divide by the area of the union.",
     0.04: "You return the shared area: divide it by the area of the union.",
     1.5: "Your shared part is too large. It ends where the first of the boxes ends.",
+    -6.0: "min and max are swapped: the shared part begins at the larger of the two "
+    "left sides and ends at the smaller of the two right sides.",
 }
 for value, message in mistakes.items():
     assert not np.isclose(iou, value), message
@@ -756,7 +760,7 @@ print(
 
 # %% tags=["starter"]
 def move_anchors(sizes, anchors):
-    """Do one step of k-means, and use an anchor without boxes again.
+    """Do one step of k-means; an anchor without boxes moves to the worst-fitted box.
 
     Parameters
     ----------
@@ -785,7 +789,7 @@ def move_anchors(sizes, anchors):
 # %% cellView="form" jupyter={"source_hidden": true} tags=["solution"]
 # @title Solution
 def move_anchors(sizes, anchors):
-    """Do one step of k-means, and use an anchor without boxes again."""
+    """Do one step of k-means; an anchor without boxes moves to the worst-fitted box."""
     ious = yolo.iou_wh(sizes, anchors)  # (n, k): a row for each box
     nearest = ious.argmax(axis=1)
     moved = anchors.copy()
@@ -799,8 +803,16 @@ def move_anchors(sizes, anchors):
     return moved
 
 
-# %% tags=["check"]
-moved = move_anchors(nine_sizes, chosen_by_hand)
+# %% cellView="form" jupyter={"source_hidden": true} tags=["check"]
+# @title Check
+try:
+    moved = move_anchors(nine_sizes, chosen_by_hand)
+except IndexError as error:
+    message = (
+        f"{error}. Without an axis, argmin counts through the whole table of IoUs. "
+        "First take for each box the IoU with its best anchor: max(axis=1)."
+    )
+    raise AssertionError(message) from None
 assert moved is not None, "Your function returns None: return the moved anchors."
 new = moved[0]
 is_unmoved = np.allclose(new, chosen_by_hand[0])
@@ -836,7 +848,7 @@ print(
 )
 
 # %% [markdown]
-# ### Exercise 1.4: Does the unit matter? (15 minutes)
+# ### Exercise 1.4: Does the unit matter? (10 minutes)
 #
 # We clustered sizes in fractions of the image. Would pixels have given other anchors? Suppose all images are panoramas
 # of 1000 x 250 pixels. In pixels, the numbers for the widths become 1000 times larger, and those for the heights only
@@ -908,7 +920,8 @@ for distance in ("1 - IoU", "Euclid"):
 # unit. C holds for Euclid as well, and D is wrong, because areas do change.
 explanation = "B"
 
-# %% tags=["check"]
+# %% cellView="form" jupyter={"source_hidden": true} tags=["check"]
+# @title Check
 first_four = sixty_sizes[:4]
 by_iou = cluster_in_pixels(sixty_sizes, first_four, "1 - IoU", 1000, 250)
 assert by_iou is not None, "Your function is still empty: it returns None."

@@ -21,8 +21,8 @@
 #
 # [![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)](https://colab.research.google.com/github/yolov2-from-scratch/yolov2-from-scratch/blob/main/notebooks/02_encoding.ipynb)
 #
-# In this chapter you turn an image and its boxes into the two things that training needs: the input of the network, and
-# the target, a block of numbers of the same shape as its output.
+# In this chapter you turn an image and its boxes into what training needs: the input of the network, and the numbers that
+# its output is compared with. The most important of them is the target, a block of the same shape as the output.
 #
 # **You will learn**
 #
@@ -32,7 +32,7 @@
 # - how images are augmented, and how their boxes follow,
 # - what changes, and what does not, when the image size changes during training.
 #
-# **Time:** reading 44 min, exercises 45 min, running half a minute on two CPU cores.
+# **Time:** reading 45 min, exercises 48 min, running half a minute on two CPU cores.
 #
 # *The paper*, *Darknet* and *the series* are introduced in [chapter 1](01_anchor_clustering.ipynb). All terms are in
 # [the glossary](glossary.md).
@@ -80,7 +80,7 @@ figures.setup()
 settings = yolo.load_settings()
 
 # %% [markdown]
-# Here is the pipeline again. This chapter covers the image and, below it, the way from the ground truth to the target.
+# Here is the pipeline again. This chapter covers the orange parts: the image, and in the lower row the truth on the grid and the target.
 
 # %%
 figures.pipeline(highlight=2)
@@ -124,7 +124,7 @@ plt.show()
 
 # %% [markdown]
 # Both pictures were drawn with the same four fractions for each box. A box that ends at 0.91 of the width still ends at
-# 0.91 of the width after stretching. This is why we keep boxes as fractions, and never round them to whole pixels.
+# 0.91 of the width after stretching. This is why we keep boxes as fractions. We also never round them to whole pixels, which would make them less exact.
 #
 # Why 416? The network halves the image five times, so one cell of its output stands for 32 x 32 pixels, and 416 / 32 =
 # 13 cells. The authors wanted an odd number. Large objects are often in the middle of a photo, and with an odd number
@@ -158,9 +158,9 @@ for label, centre, size, cell in zip(labels, centres, sizes, cells, strict=True)
 #
 # Each cell makes four predictions, one for each anchor. The anchor whose size has the largest IoU with the object takes
 # it. Chapter 1 stored the anchors as fractions of the image. From here on we need them in the unit of the grid, so
-# `yolo.load_anchors` multiplies them by 13, once and for all. It is always 13, also when the grid has another number of
-# cells, and the section on image sizes says why. Every function of the book that comes after this point takes anchors
-# in grid units.
+# `yolo.load_anchors` multiplies them by 13, once and for all. Every function of the book that comes after this point takes
+# anchors in grid units. From here on, *responsible* means the pair of the object's cell and its best anchor. We also call
+# such a pair a *place*.
 
 # %%
 anchors = yolo.load_anchors(settings, splits.train)
@@ -218,9 +218,8 @@ plt.show()
 #
 # $$b_w = a_w\, e^{t_w}, \qquad b_h = a_h\, e^{t_h}$$
 #
-# can never give a negative width. With $t_w = t_h = 0$ the box is the anchor itself. Adding 0.69 to $t_w$ doubles the
-# width of any anchor, and subtracting it halves the width. So the same $t_w$ means the same relative change for
-# every anchor.
+# can never give a negative width. With $t_w = t_h = 0$ the box is the anchor itself. Adding ln 2 = 0.69 to $t_w$ doubles the
+# width of the box, whatever the anchor is, and subtracting it halves the width.
 #
 # The figure shows both formulas for the standing cow.
 
@@ -278,9 +277,10 @@ print(f"cell: column {c_x}, row {c_y}; anchor {best_anchors[0]}")
 print(f"raw outputs: {t_x:.3f} {t_y:.3f} {t_w:.3f} {t_h:.3f}")
 
 # %% [markdown]
-# All four numbers are small. This is what cells and anchors are for: the cell takes over most of 8.437, the anchor most
-# of 6.786, and the network mostly has to produce values near zero. They grow only where an object is close to the border
-# of its cell. The dog's centre, at 12.04, needs a $t_x$ of -3.2. Negative $t_w$ and $t_h$ say that the cow is smaller
+# All four numbers are small. This is what cells and anchors are for: the cell supplies the 8 of 8.437, the anchor
+# supplies a width of 9.13 that only has to shrink to 6.786, and the network mostly has to produce values near zero. $t_x$
+# and $t_y$ grow only where the centre is close to the border of its cell, and $t_w$ and $t_h$ only where the size is far
+# from that of the anchor. The dog's centre, at 12.04, needs a $t_x$ of -3.2. Negative $t_w$ and $t_h$ say that the cow is smaller
 # than its anchor. Now back, with the formulas from above.
 
 
@@ -305,15 +305,15 @@ print(f"pixels: {back_xmin:.3f} {back_ymin:.3f} {back_xmax:.3f} {back_ymax:.3f}"
 # ## What is in the target tensor?
 #
 # The target holds boxes, and the network gives raw outputs. How can they be compared? The loss of chapter 4 first turns
-# the raw outputs into boxes, with the formulas above, and compares afterwards. It needs the true box in more than one
-# form, for differences and for an IoU, so the target holds the box itself, in grid units. A responsible place holds these
+# the raw outputs into boxes, with the formulas above, and compares afterwards. It compares centres and sizes, and it also computes an IoU. Both are
+# easy from a box in grid units, so this is what the target holds. A responsible place holds these
 # 5 + C numbers:
 #
 # | position | content |
 # |---|---|
 # | 0, 1 | centre x and y, in grid units |
 # | 2, 3 | width and height, in grid units |
-# | 4 | 1, which says "an object belongs here" (chapter 4 computes the exact objectness to aim at) |
+# | 4 | 1, which says "an object belongs here" (chapter 4 replaces it by the IoU of the predicted box with the object) |
 # | 5 to 4 + C | 1 at the class of the object, 0 elsewhere (*one-hot*) |
 #
 # All other places are zero. These few lines are the whole encoder.
@@ -418,10 +418,10 @@ title = "Each dashed box shares its cell and its anchor with the solid one"
 figures.collisions(pairs, settings.classes, title)
 
 # %% [markdown]
-# In all three pictures, both centres lie in one cell. The two boxes need not look alike: the car is wide and the person
+# In all three pictures, both centres (dots) lie in one cell (black). The two boxes need not look alike: the car is wide and the person
 # in front of it is tall. It is enough that both have the same best anchor, and for nearly all small boxes that is anchor
 # 0. So encoding loses some boxes. If two objects in one cell go to different anchors, both are kept, and this is why it
-# helps to have several anchors. A finer grid would also help, and larger images have one.
+# helps to have several anchors. A finer grid would also help. Images of more than 416 pixels have one, as we will see below.
 #
 # > **Pitfall.** If the encoder only *sets* numbers instead of replacing the whole vector, the second object leaves a
 # > mixture: its own box, with the class bits of both objects. The network is then asked to be certain of a bicycle and
@@ -449,8 +449,8 @@ print(np.round(true_boxes[0, 0, 0, :4], 2))
 # The loss of chapter 4 needs this list for a rule of fairness. A prediction that is not responsible for an object
 # should say "background". But sometimes such a prediction happens to describe an object very well, for example from the
 # neighbouring cell. It would be wrong to punish it. So the loss compares each of the 676 predictions with every true
-# box of the image, and excuses those with an IoU above 0.6. Lost objects are in the list too, so it is also fair to
-# predictions that find them.
+# box of the image. Of the predictions that are not responsible, it excuses those with an IoU above 0.6: nobody asks them
+# to say "background". Lost objects are in the list too, so it is also fair to predictions that find them.
 #
 # The three ones in its shape let NumPy and TensorFlow compare every prediction with every box without a loop. The rule
 # for this is called *broadcasting*: where one of two arrays has a length of 1, it is repeated to match the other.
@@ -459,7 +459,7 @@ print(np.round(true_boxes[0, 0, 0, :4], 2))
 # |---|---|
 # | predicted boxes | (13, 13, 4, 1, 4) |
 # | `true_boxes` | (1, 1, 1, 50, 4) |
-# | their comparison | (13, 13, 4, 50, 4) |
+# | differences of their coordinates | (13, 13, 4, 50, 4) |
 #
 # If an image has more than 50 boxes, only the 50 largest are kept.
 #
@@ -513,8 +513,7 @@ for axis, (title, picture, its_boxes, its_labels) in zip(axes, steps, strict=Tru
 plt.show()
 
 # %% [markdown]
-# With these random numbers, the left border moves out and leaves a grey bar, while the top and the right border move
-# in. The cows become taller, and half of the dog is cut away, together with half of its box. Then the image is mirrored, and the last step makes it darker and turns
+# With these random numbers, the left border moves out and leaves a grey bar, while the other three borders move in. The cows become taller, and half of the dog is cut away, together with half of its box. Then the image is mirrored, and the last step makes it darker and turns
 # the orange cow olive.
 #
 # A box that crosses the new border is cut there. If less than a quarter of its area stays visible, we drop it. A
@@ -539,17 +538,17 @@ for row, annotation in zip(axes, (example, second), strict=True):
 plt.show()
 
 # %% [markdown]
-# In each row the first image is the original. Objects move, become wider or narrower, and change their colour. All boxes follow their objects, and the half of the dog that is left with seed 9 keeps half of its box. When an object is cut off, its box is cut at the same border. The
-# rest of the box can then be a little larger than the rest of the object.
+# In each row the first image is the original. Objects move, become wider or narrower, and change their colour. All boxes follow their objects, and the half of the dog that is left with seed 9 keeps half of its box. When an object is cut off, its box is cut at the same border. The rest of the box can then be a little larger than the rest of the
+# object: a cow that was high because of its horns keeps the height of its box when the horns are cut away.
 #
 # ## What happens when the image size changes?
 #
-# During training, every tenth batch the images get a new size, here one from 224 to 416 pixels. This is *multi-scale
-# training*.
+# During training, every tenth batch the images get a new size, in this book a multiple of 32 from 224 to 416 pixels.
+# This is *multi-scale training*.
 # The network learns to recognise objects at different sizes, and can later be used at any of them. It works because the
 # network only consists of layers that do not care about the size of their input.
 #
-# The size is always a multiple of 32, so a cell stays 32 x 32 pixels and the *number* of cells changes. The anchors keep their size in grid units, as in Darknet. An anchor therefore has the same number of pixels in images of
+# Because the size is a multiple of 32, a cell stays 32 x 32 pixels and the *number* of cells changes. The anchors keep their size in grid units, as in Darknet. An anchor therefore has the same number of pixels in images of
 # any size, and covers a larger share of a small image.
 
 # %%
@@ -584,8 +583,10 @@ for size in (224, 320):
 # %% [markdown]
 # About one object in four goes to another anchor at 320 pixels than at 416, and more than half of them at 224. This is
 # wanted.
-# A cow of 167 pixels looks the same to the network in an image of any size, so it should always get the same anchor.
-# An anchor stands for objects of about the same size *in pixels*, because pixels are what the network sees.
+# At 320 pixels the standing cow is 5.2 x 32 = 167 pixels wide. A cow of 167 pixels looks the same to the network in an
+# image of any size, so it should always get the same anchor. An anchor stands for objects of about the same size *in
+# pixels*, because pixels are what the network sees. We converted the anchors at 416 pixels because this is the size at
+# which the finished detector is used.
 #
 # ## How do batches reach the network?
 #
@@ -613,8 +614,8 @@ for epoch in range(3):
     print(f"epoch {epoch}:", *[size for _, size in first_of_each_batch])
 
 # %% [markdown]
-# Ten batches in a row share a size. An epoch has 25 batches, so some sizes continue into the next epoch, and the same
-# size can be drawn twice in a row.
+# Ten batches in a row share a size. An epoch has 25 batches, so some sizes continue into the next epoch. The same
+# size can be drawn twice in a row, which does not happen in these three.
 #
 # The network receives `images`, and the loss receives `y` and `true_boxes`. Everything that happens before the network
 # is now in place.
@@ -624,8 +625,9 @@ for epoch in range(3):
 #
 # Each exercise has a starter cell to complete, a folded solution, and a check cell that says whether the answer is
 # right. To try an exercise yourself here, complete its starter cell, skip the folded solution and run the check. The
-# student edition (`make workshop`) leaves the solutions out. Run the next cell first: it defines the grid, two
-# functions of the chapter, and the anchors that chapter 1 found for the images of this book.
+# check cells are folded as well, because they contain the answers: run them without opening them. The student edition
+# (`make workshop`) leaves the solutions out. Run the next cell first: it defines the grid, two functions of the
+# chapter, and the anchors that chapter 1 found for the images of this book.
 
 
 # %% tags=["exercise-setup"]
@@ -642,7 +644,7 @@ anchors = np.array([[1.26, 2.06], [4.78, 3.23], [2.99, 6.76], [9.13, 7.62]])
 before = np.array([173, 110, 273, 190]) / 416  # the box of exercise 2.4
 
 # %% [markdown]
-# ### Exercise 2.1: Where is the object in `y`? (5 minutes)
+# ### Exercise 2.1: Where is the object in `y`? (8 minutes)
 #
 # An image of 416 x 416 pixels contains one object. Its box, as fractions of the image, is xmin = 0.74, ymin = 0.20,
 # xmax = 0.94 and ymax = 0.30. The four anchors, in grid units, are
@@ -676,7 +678,8 @@ prediction = None  # (row, column, anchor), three whole numbers
 # like the object, but the object is so small that anchor 0 fits better.
 prediction = (3, 10, 0)
 
-# %% tags=["check"]
+# %% cellView="form" jupyter={"source_hidden": true} tags=["check"]
+# @title Check
 assert prediction is not None, "Your prediction is still empty: write three numbers."
 is_triple = isinstance(prediction, tuple | list) and len(prediction) == 3
 assert is_triple, "Write three numbers in brackets: (row, column, anchor)."
@@ -759,7 +762,8 @@ def box_in_pixels(raw, row, column, anchor):
     return corners * yolo.CELL_SIZE
 
 
-# %% tags=["check"]
+# %% cellView="form" jupyter={"source_hidden": true} tags=["check"]
+# @title Check
 yours = box_in_pixels([0, 0, 0, 0], row=2, column=5, anchor=(3, 2))
 assert yours is not None, "Your function is still empty: it returns None."
 assert np.shape(yours) == (4,), "Return an array of four numbers."
@@ -806,7 +810,8 @@ print(
 # 2. cut it at the borders of the new image,
 # 3. drop it if less than a quarter of its area is left after the cut.
 #
-# `yolo.box_areas(boxes)` returns the areas of n boxes, an array (n,). It is a good idea to draw the old image and the
+# `yolo.box_areas(boxes)` returns the areas of n boxes, an array (n,). Compute both areas from boxes in fractions of the
+# new image, because an area in fractions of the old image has another unit. It is a good idea to draw the old image and the
 # new borders on paper first. Hand in the function.
 
 
@@ -841,7 +846,8 @@ def boxes_after_crop(boxes, left, top, right, bottom):
     return cut[visible_share >= 0.25]
 
 
-# %% tags=["check"]
+# %% cellView="form" jupyter={"source_hidden": true} tags=["check"]
+# @title Check
 inside = [0.3, 0.2, 0.5, 0.4]
 cut_at_corner = [0.1, 0.4, 0.5, 0.9]  # 60 % of it stay visible
 one_sixth_visible = [0.65, 0.4, 0.95, 0.6]
@@ -950,7 +956,8 @@ for name, box in (("before", before), ("after", after)):
 # with the list `true_boxes`. With an IoU of 0.96, far above 0.6, it is excused.
 explanation = "C"
 
-# %% tags=["check"]
+# %% cellView="form" jupyter={"source_hidden": true} tags=["check"]
+# @title Check
 assert after is not None, "after is still empty: move the box to the right."
 move = (after - before) * 416
 assert np.isclose(move[0], move[2]), "The box is wider now: move both xmin and xmax."
@@ -959,12 +966,13 @@ message = "The boxes are fractions of the image: 2 pixels are 2 / 416 of its wid
 assert np.allclose(move, [2, 0, 2, 0]), message
 
 results = [column_and_t_x(before), column_and_t_x(after)]
-assert results != [None, None], "column_and_t_x is still empty: it returns None."
-are_pairs = [
-    isinstance(result, tuple | list) and len(result) == 2 for result in results
-]
-assert all(are_pairs), "Return two numbers in every case: the column and t_x."
+is_empty = any(result is None for result in results)
+assert not is_empty, "column_and_t_x is still empty: it returns None."
+kinds = tuple | list | np.ndarray
+are_pairs = all(isinstance(result, kinds) and len(result) == 2 for result in results)
+assert are_pairs, "Return two numbers in every case: the column and t_x."
 columns, t_xs = zip(*results, strict=True)
+columns = tuple(map(int, columns))
 assert columns != (4, 4), "You computed the row: x is in box[0] and box[2]."
 message = f"The columns are 6 and 7, not {columns}: cut off the decimals of the centre."
 assert columns == (6, 7), message

@@ -32,7 +32,7 @@
 # - what the passthrough is, and why Darknet's version differs from `tf.nn.space_to_depth`,
 # - how weights are stored in a file, and what you gain by starting from pre-trained ones.
 #
-# **Time:** reading 57 min, exercises 45 min, running 1 min on two CPU cores.
+# **Time:** reading 58 min, exercises 45 min, running half a minute on two CPU cores.
 #
 # Three names appear throughout. *The paper* is [YOLO9000](https://arxiv.org/abs/1612.08242), which introduced YOLOv2.
 # *Darknet* is the [program](https://github.com/pjreddie/darknet) of its authors. *The series* is the set of blog posts
@@ -235,7 +235,8 @@ figures.architecture(image, num_anchors, num_classes)
 
 # %% [markdown]
 # The left column is the *backbone*, the part that learns to recognise things. It consists of the first 18 convolutions of
-# a network called Darknet-19; the 19th was its classifier, which a detector does not need. Five times, *max-pooling*
+# a network called Darknet-19; the 19th was its classifier, which a detector does not need. (Our conv 19 is
+# another layer.) Five times, *max-pooling*
 # keeps only the largest of every 2 × 2 values and so halves the map. Each time, the convolutions that follow double the
 # number of channels.
 #
@@ -375,8 +376,8 @@ figures.layer_costs(range(1, 24), weights, work)
 # %% [markdown]
 # The early layers have few weights, but use them at up to 173,056 positions. The late layers have only 169 positions, but
 # weights by the million. A pooling leaves a quarter of the positions. If the channels double at the same time, a 3 × 3
-# layer has four times the weights, because it has twice as many channels on both sides. Its work stays the same, so many
-# bars have equal height. Two practical rules follow. If the network is too large for your disk or
+# layer has four times the weights, because it has twice as many channels on both sides. Four times the weights at a quarter of the
+# positions are the same work. This is why so many bars of the work are equally high. Two practical rules follow. If the network is too large for your disk or
 # memory, the last 3 × 3 layers are the place to save, and that saves work too. If it is too slow, smaller images help every layer:
 # half the side means a quarter of the work.
 
@@ -385,20 +386,20 @@ figures.layer_costs(range(1, 24), weights, work)
 #
 # A cell is 32 pixels wide, and yet it has to predict boxes that fill the photo. This works because its value depends on
 # many more pixels than its own 32. The square of pixels that can influence an output is called its *receptive field*. It
-# follows from the architecture alone. Call the distance in pixels between neighbouring positions of a map a *step*. It
-# starts at 1 and doubles at every pooling. A k × k kernel makes the field k - 1 steps wider, and a pooling makes it one
-# step wider.
+# follows from the architecture alone. Call the distance in pixels between neighbouring positions of a map its *spacing*. It
+# starts at 1 and doubles at every pooling. A k × k kernel makes the field wider by k - 1 spacings, and a pooling by one
+# spacing. In the code, `yolo.DARKNET19` is the backbone as a list of "pool" and (filters, kernel size).
 
 # %%
-field, step = 1, 1  # in pixels
+field, spacing = 1, 1  # in pixels
 for layer in yolo.DARKNET19:
     if layer == "pool":
-        field += step
-        step *= 2
+        field += spacing
+        spacing *= 2
     else:
         _, kernel_size = layer
-        field += (kernel_size - 1) * step
-field += 3 * 2 * step  # conv_19, conv_20 and conv_22
+        field += (kernel_size - 1) * spacing
+field += 3 * 2 * spacing  # conv_19, conv_20 and conv_22
 print(f"theoretical receptive field: {field} x {field} pixels")
 
 # %% [markdown]
@@ -406,7 +407,8 @@ print(f"theoretical receptive field: {field} x {field} pixels")
 # pixels can have an influence, not how much each of them has. A pixel near the border of the field reaches the output
 # along few paths, a pixel in the middle along very many.
 #
-# We can measure the influence: it is the gradient of a cell's values with respect to the pixels. We use an image of 640 × 640 pixels, so that the whole field fits in, and the network `small` from above, which has a
+# We can measure the influence: it is the gradient of a cell's values with respect to the pixels. (`tf.GradientTape`
+# records a calculation, and can then say how much its result changes with each input.) We use an image of 640 × 640 pixels, so that the whole field fits in, and the network `small` from above, which has a
 # quarter of the filters and random weights.
 
 # %%
@@ -441,8 +443,8 @@ figures.seen_pixels(large_image, influence, field, side, cell)
 #
 # Each pooling makes the map coarser. A small object such as our dog covers only about two and a half cells of the 13 × 13
 # map, but ten positions of the 26 × 26 map, where its parts are still apart. The passthrough brings that finer map to the
-# end of the network. First, conv 21 reduces its 512 channels to 64. Then, to be concatenated, it has to become
-# 13 × 13 as well, and none of these values should be lost on the way. The solution is to move values from positions to channels: one channel of 26 × 26 becomes four channels
+# end of the network. First, conv 21 turns the 512 channels of this map into 64. These 64 channels then have to become
+# 13 × 13, so that they can be concatenated, and in that step no value should be lost. The solution is to move values from positions to channels: one channel of 26 × 26 becomes four channels
 # of 13 × 13.
 #
 # TensorFlow has a function for this, `tf.nn.space_to_depth`. From every 2 × 2 block of a channel, it sends the
@@ -474,10 +476,11 @@ figures.reordered_channels(
 # The figure shows channel 0 of the input and of the two results. `space_to_depth` takes 0, 2, 8 and 10, the upper left
 # values of the four blocks, and each stays where it was. Darknet takes 0, 2, 4 and 6. All of them come from the upper
 # half of the input, but 4 and 6 are put into the lower half of the output. The reason is that Darknet's code treats the map in memory as if it
-# had a quarter of its channels and twice its height and width. Whether that was intended is unknown.
+# had a quarter of its channels and twice its height and width. In memory, the rows of a channel follow one another, and
+# after its last row comes the first row of the next channel. One row of the supposed wider map is therefore two real
+# rows, and the values of the second one end up one cell too low. Whether that was intended is unknown.
 #
-# All 16 output channels together contain all 64 values, so no information is lost in either order. But with Darknet's,
-# half of the values move to another place. The next figure shows what this means at the network's real size, for two cells: it marks the pixels of
+# All 16 output channels together contain all 64 values, so no information is lost in either order. But with Darknet's order, many values move to another place. The next figure shows what this means at the network's real size, for two cells: it marks the pixels of
 # the 26 × 26 map whose values arrive there.
 
 # %%
@@ -513,12 +516,14 @@ figures.passthrough_sources(sources, {(5, 8): figures.BLUE, (12, 3): figures.RED
 figures.weights_file()
 
 # %% [markdown]
+# If file formats do not interest you, jump to the section on pre-trained weights. All you need is that
+# `load_darknet_weights` reads such a file, and that `head=False` leaves out the last layer.
+#
 # There are no names, no shapes and no checksum. A program that reads the file must know the network, and must read exactly
 # the right count of numbers for each layer. The header holds three version numbers and the number of images that the
 # network was trained on. Old files store that number in 4 bytes and newer ones in 8, hence the header of 16 or 20 bytes.
-# (If file formats do not interest you, jump to the section on pre-trained weights. All you need is that
-# `load_darknet_weights` reads such a file, and that `head=False` leaves out the last layer.)
-# We write our small network into such a file and look at its beginning.
+# Darknet stores the axes of a kernel in another order than Keras, so
+# the reader swaps them. We write our small network into such a file and look at its beginning.
 
 # %%
 path = Path(tempfile.mkdtemp()) / "small.weights"
@@ -567,7 +572,8 @@ except ValueError as error:
 # start. We will use this in the next section.
 #
 # > **Pitfall.** A reader that skips 16 bytes in every case takes the last 4 bytes of a newer header for the first weight,
-# > and all numbers shift by one. The last mean of each layer then becomes its first variance. Means can be negative, the
+# > and all numbers shift by one. Each list then starts with the last number of the list before it, so the
+# first variance of a layer is really its last mean. Means can be negative, the
 # > square root of a negative number is not a number, and soon all outputs are NaN.
 # > `load_darknet_weights` takes the length from the version and refuses a file with negative variances.
 
@@ -610,7 +616,7 @@ else:
 # ## What do pre-trained weights bring?
 #
 # The data set of this repository has 400 training images. That is little for a network with millions of weights, which
-# starts without knowing what an edge or a wheel is. *Transfer learning* is the way out. Someone trains the network on a larger data set.
+# starts without knowing what a leg or a wheel is. *Transfer learning* is the way out. Someone trains the network on a larger data set.
 # We take over its weights, except for the head, which belongs to the other classes and anchors. Then we continue the
 # training on our own data, which is called *fine-tuning*. Surfaces, outlines and parts that the network has learned to recognise are useful for our objects too, even for classes
 # that it has never seen.
@@ -656,7 +662,7 @@ networks = {"random": random_network, start: network}
 kernels = {
     name: model.get_layer("conv_1").get_weights()[0] for name, model in networks.items()
 }
-figures.filters(kernels, "What has pre-training made of the first filters?")
+figures.filters(kernels, "Pre-training has hardly changed the first filters")
 
 # %% [markdown]
 # In the profile `tiny`, the upper row is exactly what the pre-training started from, because it used the same seed. So
@@ -673,8 +679,8 @@ for name in ("conv_1", "conv_3", "conv_9", "conv_14", "conv_20"):
 # %% [markdown]
 # With the weights of the profile `tiny`, the correlation falls with depth. The first layers have hardly changed. Even a
 # random 3 × 3 filter reacts to some edge or colour, so the network may have been able to use these filters almost as they
-# were. The last layers have moved much further from their start. In this small network, most of what was learned is in
-# the later layers.
+# were. The last layers have moved much further from their start: in this small network, pre-training has changed
+# mostly the later layers.
 #
 # We can see what it has learned in the feature maps of the running example. For an early layer (conv 3) and a late one
 # (conv 20), the figure shows the three channels with the largest spread. The random network has no running averages yet,
@@ -693,8 +699,8 @@ title = "After pre-training, a late layer responds in fewer and larger areas"
 figures.feature_maps(image, maps, title)
 
 # %% [markdown]
-# Bright means large, and each picture has its own scale. In the early layer, both networks show edges and areas of one
-# colour. In the late layer they differ. The random channels respond to scattered spots, most of them round the white legs
+# Bright means large, and each picture has its own scale. In the early layer, both networks show mostly edges. Some channels of the random one
+# also respond to areas such as the sky. In the late layer they differ. The random channels respond to scattered spots, many of them near the white legs
 # of the lying cow, which stand out. The loaded channels respond in one connected band at the height of the two cows, although the pre-training of `tiny` has
 # never shown a cow. Whether they react to the animals or only to the place where objects often are, one image cannot tell.
 # It is a hint and no more. Chapter 5 measures what the weights are worth.
@@ -722,9 +728,9 @@ yolo.write_json(
 # The class numbers become probabilities by a softmax.
 #
 # Suppose that all raw outputs are 0. The sigmoid of 0 is 0.5 and the exponential of 0 is 1. So every prediction is its
-# anchor, in the middle of its cell, with an objectness of 0.5 and the same probability for each class. That is
-# a good place to start from. The boxes are sensible, nothing is decided yet, and no sigmoid is so close to 0
-# or 1 that its gradient vanishes.
+# anchor, in the middle of its cell, with an objectness of 0.5 and the same probability for each class. For boxes and classes that is a good start: the boxes are
+# sensible, no class is preferred, and no sigmoid is so close to 0 or 1 that its gradient vanishes. For the objectness,
+# chapter 5 will choose a smaller value, because nearly all predictions are background. Chapter 4 shows why.
 #
 # `build_yolov2` therefore draws the head's weights with a small standard deviation of 0.01 and sets its bias to 0. The
 # raw outputs are then close to 0. Let us check this for the 676 predictions of the running example, and compare it with a head whose
@@ -750,9 +756,10 @@ figures.first_predictions(
 )
 
 # %% [markdown]
-# With the small start, nearly all boxes have between 0.7 and 1.2 times the size of their anchor. With the large one, the
-# factors reach from a fiftieth to more than six. The figure shows the predictions of the cells that hold the
-# centres of the objects (black dots). With the small start,
+# With the small start, nine tenths of the size factors lie between 0.7 and 1.2. With the large one, nine tenths lie
+# between a fiftieth and six. The figure shows the predictions of the three cells that hold an object (black dots: the
+# middles of these cells). On the right, some boxes are larger than the figure, so only one or two of their sides can be
+# seen. With the small start,
 # each of these cells predicts the four anchors around its middle, and so do all other cells. With the large start,
 # the boxes have shapes that nobody has asked for, and training would have to undo them first.
 #
@@ -764,8 +771,10 @@ figures.first_predictions(
 #
 # Each exercise has a starter cell for you to complete, a folded solution, and a check cell that says whether your
 # answer is right. To try an exercise yourself here, complete the starter cell, skip the folded solution and run the
-# check. The student edition (`make workshop`) leaves the solutions out. Run the next cell first: it defines
-# what the exercises need.
+# check. The check cells are folded as well, because they contain the answers: run them without opening them. The
+# student edition (`make workshop`) leaves the solutions out. Run the next cell first: it defines what the exercises
+# need.
+
 
 # %% tags=["exercise-setup"]
 small = yolo.build_yolov2(None, num_anchors=4, num_classes=20, width=0.25)
@@ -775,12 +784,12 @@ main_path = yolo.DARKNET19 + 3 * ((1024, 3),)  # conv_19, conv_20 and conv_22
 
 def receptive_field(layers):
     """Side of the theoretical receptive field in pixels."""
-    field, step = 1, 1
+    field, spacing = 1, 1
     for layer in layers:
         kernel_size = 2 if layer == "pool" else layer[1]
-        field += (kernel_size - 1) * step
+        field += (kernel_size - 1) * spacing
         if layer == "pool":
-            step *= 2
+            spacing *= 2
     return field
 
 
@@ -831,7 +840,8 @@ prediction = {
     "receptive field": 1,
 }
 
-# %% tags=["check"]
+# %% cellView="form" jupyter={"source_hidden": true} tags=["check"]
+# @title Check
 hints = {
     "parameters": "a kernel keeps its weights, whatever the size of the map",
     "predictions": "the grid grows in width and in height, so count its cells",
@@ -914,7 +924,8 @@ def classes_in_file(num_bytes, header_bytes, num_anchors):
     return num_classes
 
 
-# %% tags=["check"]
+# %% cellView="form" jupyter={"source_hidden": true} tags=["check"]
+# @title Check
 def answer_for(num_bytes, header_bytes, num_anchors):
     try:
         return classes_in_file(num_bytes, header_bytes, num_anchors)
@@ -932,6 +943,9 @@ assert "ValueError" not in (found, large), (
     "each parameter, and 1,024 weights and one bias for each filter"
 )
 assert found < 1000, "far too many classes: each number takes 4 bytes of the file"
+assert isinstance(found, int | np.integer), (
+    f"return a whole number, not {found}: divide with //"
+)
 assert found == 80, f"80 classes are right for yolov2.weights, you find {found}"
 assert large != 9427, "a filter of the head has 1,024 weights and a bias: 1,025 numbers"
 assert large == 9418, f"a file of 9,418 classes and 3 anchors gives {large}"
@@ -958,7 +972,7 @@ print("Which classes they are, and in which order, you have to learn elsewhere."
 #
 # The receptive field should shrink by 208 pixels. Which of these statements explains most of the 208 pixels?
 #
-# - **A**: A pooling makes the field one step wider, and this step is missing now.
+# - **A**: A pooling makes the field one spacing wider, and this spacing is missing now.
 # - **B**: On the finer map, neighbouring positions are 16 pixels apart and not 32. So each 3 × 3 kernel after the
 #   missing pooling widens the field by only half as much.
 # - **C**: There are four times as many cells. They share the photo among them, so each cell has a smaller part to see.
@@ -984,7 +998,7 @@ del finer_path[pools[-1]]
 
 # Six 3 x 3 kernels come after the missing pooling. Each made the field 2 x 32 pixels
 # wider and now adds only 2 x 16 pixels. That is 6 x 32 = 192 of the 208 pixels. The
-# other 16 are the step of the pooling itself (A). The number of weights does not change
+# other 16 are the spacing of the pooling itself (A). The number of weights does not change
 # (D), and cells do not share the photo: their fields overlap (C).
 explanation = "B"
 
@@ -992,7 +1006,8 @@ for name, layers in {"main path": main_path, "finer path": finer_path}.items():
     billions = multiplications(layers, 416) / 1e9
     print(f"{name:10} field {receptive_field(layers)}, {billions:.1f} billion")
 
-# %% tags=["check"]
+# %% cellView="form" jupyter={"source_hidden": true} tags=["check"]
+# @title Check
 wrong_because = {
     "A": "the last pooling adds 16 pixels to the field, but 208 are missing",
     "C": "cells do not share the photo; their receptive fields overlap",
@@ -1062,7 +1077,8 @@ def fold_norm(kernel, gamma, beta, mean, variance, epsilon=1e-6):
     return new_kernel, bias
 
 
-# %% tags=["check"]
+# %% cellView="form" jupyter={"source_hidden": true} tags=["check"]
+# @title Check
 ones = np.ones((3, 3, 4, 4), "float32")
 one = np.ones(4, "float32")
 # gamma 3, beta 1, mean 6, variance 4, epsilon 12: the square root is 4
@@ -1083,6 +1099,8 @@ bias_mistakes = {
     5.5: "the mean is subtracted, so a mean above 0 makes the bias smaller",
     -5.0: "you subtract the mean as it is, but it is scaled together with the value",
     -0.5: "gamma is missing in the bias: it multiplies the mean as well",
+    -4.5: "beta is missing in the bias",
+    -17.0: "you divide by variance + epsilon in the bias; divide by its square root",
 }
 for wrong, hint in weight_mistakes.items():
     assert not np.isclose(folded[0][0, 0, 0, 0], wrong), hint
@@ -1125,8 +1143,8 @@ print("has a bias, which takes over the shift by beta and the mean.")
 #
 # <details><summary>3. Why can the same weights be used for images of 320 and of 512 pixels?</summary>
 #
-# The network consists of convolutions and poolings only. They apply the same rule at every position and do not care how
-# many positions there are. The image size only has to be a multiple of 32, because the map is halved five times.
+# A kernel is applied at every position of a map and does not care how many positions there are, and the same is true of
+# the poolings. The image size only has to be a multiple of 32, because the map is halved five times.
 #
 # </details>
 #
@@ -1149,13 +1167,13 @@ print("has a bias, which takes over the shift by beta and the mean.")
 # %% [markdown]
 # ## Key points
 #
-# - The target fixes both ends of the network: five poolings lead from 416 pixels to 13 cells, and the head has
+# - The target fixes two things: five poolings lead from 416 pixels to 13 cells, and the head has
 #   4 × (5 + C) filters.
-# - Everything between is one block, repeated 22 times: convolution without bias, batch normalization, leaky ReLU.
+# - All 22 convolutions before the head are in one kind of block: convolution without bias, batch normalization, leaky ReLU.
 # - Most weights are in the last 3 × 3 convolutions. The work is spread more evenly over the network.
 # - In theory a cell in the middle sees the whole photo. In practice most of the influence comes from a smaller area round it.
 # - The passthrough moves a finer map into the channels of the coarse one, and no value is lost. Which order it uses matters
-#   only for weights that were trained with the other one.
+#   for weights that were trained with the other one.
 # - A Darknet file is a header and a list of numbers. It does not describe its network, so the loader counts the numbers.
 # - Transfer learning takes over everything except the head. The head starts with small weights, so that every
 #   prediction starts as its anchor.

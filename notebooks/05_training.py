@@ -32,7 +32,7 @@
 # - how to recognize overfitting, and how to choose the weights to keep;
 # - what is lost when a training run is killed.
 #
-# **Time:** reading 58 min, exercises 35 min, running 4 min on two CPU cores.
+# **Time:** reading 64 min, exercises 35 min, running 5 min on two CPU cores.
 #
 # Terms that are new to you are explained in [the glossary](glossary.md). *The paper* is [YOLO9000](https://arxiv.org/abs/1612.08242), *Darknet* is its authors' [program](https://github.com/pjreddie/darknet), and *the series* is [Yumi's blog series](https://fairyonice.github.io/) on YOLOv2, which these notebooks follow.
 
@@ -150,18 +150,18 @@ title = "Half of the first batch: every box lies on its object"
 figures.target_batch(images[:8].numpy(), boxes, labels, settings.classes, title)
 
 # %% [markdown]
-# Check three things in this figure: every object has a box, each box fits its object, and the class names are right. An object of which less than a quarter is visible has none, on purpose. If a box seems to lie on the wrong thing, its object is probably hidden by another one. You also see that these are not the plain photos. They are distorted, partly grey at the border, and their colours are off. That is augmentation, and it is on purpose too.
+# Check three things in this figure: every object has a box, each box fits its object, and the class names are right. An object has no box if less than a quarter of its box lies inside the picture, and that is on purpose. An object that is hidden behind another one keeps its box. If a box seems to lie on the wrong thing, its object is probably hidden by another one. You also see that these are not the plain images. They are distorted, partly grey at the border, and their colours are off. That is augmentation, and it is on purpose too.
 
 # %% [markdown]
-# ### Why is the same photo never shown twice?
+# ### Why is the same image never shown twice?
 #
 # We have only a few hundred training images, and we show each of them many times. To keep the network from memorizing them, we change each image a little in each epoch. This is called **augmentation**. A cow that is mirrored, cropped or slightly greener is still a cow, so the label stays true while the pixels change. `make_example` does what Darknet does:
 #
-# - **Borders.** Each of the four borders moves in or out by up to 20 % of the image's side. Moving a border in cuts off a part of the photo, moving it out adds grey.
+# - **Borders.** Each of the four borders moves in or out by up to 20 % of the image's side. Moving a border in cuts off a part of the image, moving it out adds grey.
 # - **Flip.** Half of the images are mirrored.
 # - **Colours.** The hue shifts by up to a tenth of the colour circle. Saturation and brightness are multiplied or divided by up to 1.5.
 #
-# The boxes move with their objects. Here is our running example, first the plain photo and then the versions of it that the network will see in its first three epochs. They depend only on the seed, the epoch and the number of the image, so we can compute them in advance. (In the run, only their size will be another one.)
+# The boxes move with their objects. Here is our running example, first the plain image and then the versions of it that the network will see in its first three epochs. They depend only on the seed, the epoch and the number of the image, so we can compute them in advance. (In the run, only their size will be another one.)
 
 # %%
 index = [annotation.filename for annotation in splits.train].index(example.filename)
@@ -178,11 +178,11 @@ figure, axes = plt.subplots(1, 4, figsize=(12, 3.8))
 for axis, (image, target, _), title in zip(axes, versions, titles, strict=True):
     boxes, labels = boxes_from_target(target)
     figures.show_boxes(axis, image, boxes, labels, settings.classes, title=title)
-figure.suptitle("One photo, another picture in every epoch", fontsize=15)
+figure.suptitle("One image, another picture in every epoch", fontsize=15)
 plt.show()
 
 # %% [markdown]
-# The animals change their position, their shape, their colour and sometimes their direction, and the boxes follow. An object that is mostly cut off is dropped: a box stays only if at least a quarter of its area is still visible.
+# The animals change their position, their shape, their colour and sometimes their direction, and the boxes follow. An object that is mostly cut off is dropped: a box stays only if at least a quarter of its area is still inside the picture. In epoch 2 this happens to the dog. (The box of the standing cow leaves out the tip of its muzzle. It does so in the annotation already.)
 
 # %% [markdown]
 # ### Why do the images change their size?
@@ -200,6 +200,8 @@ figures.sizes_over_steps(sizes[:100], steps_per_epoch)
 
 # %% [markdown]
 # The size stays the same for ten steps and does not care where an epoch ends. All images of a batch have one size, because a batch is a single tensor. The cost differs a lot: an image of 416 pixels takes about 3.4 times as much work as one of 224, which is the ratio of their areas. So the profile `tiny` draws sizes from 224 to 416 pixels, which lets it see more images in the same time. The profile `full` goes from 320 to 512, and the paper up to 608. Validation and test images always have 416 pixels.
+#
+# The last epoch is an exception: all of its images have 416 pixels. The reason is batch normalization. Its running averages remember mostly the last ten or twenty steps, and averages that come from small images do not fit large ones. Darknet does the same in its last 200 steps. In the curves of our run below, you will see what happens without it.
 
 # %% [markdown]
 # ## What happens in one update?
@@ -211,7 +213,7 @@ figures.sizes_over_steps(sizes[:100], steps_per_epoch)
 # 3. **Momentum.** We do not walk along the gradient directly. A velocity $v$ keeps nine tenths of its old value and gains the new gradient, scaled by the learning rate $\eta$: $v \leftarrow 0.9\,v - \eta\,g$.
 # 4. **Step.** The weights move by the velocity: $w \leftarrow w + v$.
 #
-# Steps 1, 3 and 4 are the paper's. Clipping is our addition, because a loss that becomes NaN is the most frequent problem of people who train YOLO.
+# Steps 1, 3 and 4 are the paper's, and together they are called *stochastic gradient descent* (SGD) *with momentum*. Clipping is our addition, because a loss that becomes NaN is the most frequent problem of people who train YOLO. Adam, the optimizer of chapter 4, would work as well: in a trial with as many epochs it reached the same mAP, within the few hundredths that are chance. We keep the paper's choice, because you can see through it.
 
 
 # %%
@@ -231,9 +233,9 @@ for step in range(1, 31):
         print(f"step {step:2d}: the weights move by {v.round(3)}")
 
 # %% [markdown]
-# This gradient has a length of 50, so clipping turns (30, 40) into (12, 16). The first step is the learning rate times that. But the gradient keeps pointing in the same direction, so the velocity grows, until after some thirty steps each step is almost ten times as long as the first. If the gradient changed its sign each time, the contributions would nearly cancel. This is the point of momentum: directions in which the batches agree become fast, and directions in which they contradict each other become slow.
+# This gradient has a length of 50, so clipping turns (30, 40) into (12, 16). The first step is the learning rate times that. But the gradient keeps pointing in the same direction, so the velocity grows, until after some thirty steps each step is almost ten times as long as the first, because 1 + 0.9 + 0.9² + ... = 10. If the gradient changed its sign each time, the old contributions would nearly cancel, and a step would stay shorter than the first. This is the point of momentum: directions in which the batches agree become fast, and directions in which they contradict each other become slow.
 #
-# > **Pitfall.** Keras' optimizers have an argument `weight_decay`, but it is not this weight decay. It shrinks the weights directly and bypasses the velocity, which would have added up about ten steps, so it is about ten times weaker here. We want Darknet's version. So chapter 3 gave each kernel a *regularizer*, a term that is added to the loss, of half the strength, $\frac{0.0005}{2} w^2$, whose gradient is $0.0005\,w$.
+# > **Pitfall.** Keras' optimizers have an argument `weight_decay`, but it is not this weight decay. It subtracts the learning rate times $0.0005\,w$ directly. Darknet's term goes through the velocity, where a constant contribution grows to 1 / (1 - 0.9) = 10 times its size. So Keras' argument is about ten times weaker. We want Darknet's version. So chapter 3 gave each kernel a *regularizer*, a term that is added to the loss, of half the strength, $\frac{0.0005}{2} w^2$, whose gradient is $0.0005\,w$.
 
 # %% [markdown]
 # ## How large should the steps be?
@@ -253,6 +255,8 @@ rates = [float(schedule(step)) for step in range(total_steps)]
 figures.learning_rate(rates, warmup_steps)
 
 # %% [markdown]
+# The highest rate of the profile `tiny` is 0.004. We tried 0.002, 0.004 and 0.008 with this schedule and compared the mAP on images other than the test images. The first two were equally good within chance, and the third was worse.
+#
 # On the left is the whole run. The warm-up is so short that you can hardly see its shape, so the right half shows the start enlarged. The curve comes from the same kind of object that the optimizer will call in each step of the run below.
 #
 # During the same steps, shaded in both halves, the **anchor warm-up** of chapter 4 is on. That is the sixth term of the loss, which pulls every prediction without an object to the middle of its cell and to the size of its anchor. The two are unrelated; they just happen at the same time. One limits how far the weights move, the other says what boxes should look like before there is anything better to say. Most of the anchor warm-up's effect comes in the last of these steps, when the learning rate is no longer tiny.
@@ -324,9 +328,9 @@ unseen, _ = yolo.validate(network, splits.validation[:8], anchors, toy)
 figures.learned_by_heart(rows, known, unseen)
 
 # %% [markdown]
-# On the left, the loss becomes small, so the loop works. (The zigzag comes from the two batches, which take turns.) The terms fall in a typical order. The background term goes first, because "there is nothing here" is right for almost every prediction and easy to learn. It starts near 4 here, and not near 84 as in chapter 4, because an image of 96 pixels has only 36 predictions. Objectness falls, rises and falls again, as in chapter 4. The class term takes longest, because it needs to know what the objects look like. (The anchor warm-up only exists during the first three steps and is not drawn.)
+# On the left, the loss becomes small, so the loop works. (Weight decay is left out of both figures. The zigzag comes mostly from the two batches, which take turns.) The terms fall in a typical order. The background term goes first, because "there is nothing here" is right for almost every prediction and easy to learn. It starts near 4 here, and not near 84 as in chapter 4, because an image of 96 pixels has only 36 predictions. Objectness falls first, rises again when the boxes and so its target, the IoU, improve, and then falls. The class term takes longest, because it needs to know what the objects look like. (The anchor warm-up only exists during the first three steps and is not drawn.)
 #
-# On the right, you see the price. The loss of the eight training images is small (a little larger than on the left, because batch normalization now uses its running averages), and the loss of eight other images is large. The network has learned its images by heart and nothing about animals or cars. This is **overfitting** in its purest form: low training loss, high loss on everything else. The rest of this chapter is about the opposite, weights that work for images that were never trained on.
+# On the right, you see the price. The loss of the eight training images is small (about twice as large as at the end of the curves, because batch normalization now uses its running averages), and the loss of eight other images is large. It is hardly better than before the training, and its class term is even worse than guessing, because the network is now sure and wrong. The network has learned its images by heart and nothing about animals or cars. This is **overfitting** in its purest form: low training loss, high loss on everything else. The rest of this chapter is about the opposite, weights that work for images that were never trained on.
 
 # %% [markdown]
 # ## What do `compile` and `fit` do?
@@ -363,7 +367,7 @@ print(f"the weights have moved by {moved:.3f}")
 print("the two ways differ by less than a hundredth of that:", difference < moved / 100)
 
 # %% [markdown]
-# The weights agree. We compare after two steps only, for a reason that is worth knowing. The two ways add up numbers in a different order, so the result of each addition can differ in the seventh digit. Each step makes such a difference larger, and after some dozens of steps the two networks have different weights, although both are equally good. The same happens between two machines. It does not mean that anything is wrong.
+# The two ways agree. The bound is loose and we compare after two steps only, for a reason that is worth knowing. The two ways add up numbers in a different order, so the result of each addition can differ in the seventh digit. Each step makes such a difference larger, and after some dozens of steps the two networks have different weights, although both are equally good. The same happens between two machines. It does not mean that anything is wrong.
 
 # %% [markdown]
 # ## Where do the weights start?
@@ -392,13 +396,13 @@ network = yolo.build_yolov2(
     num_classes=len(settings.classes),
     width=settings.width,
     seed=settings.seed,
-    dtype=yolo.training_policy(settings),
+    dtype=yolo.training_policy(settings),  # 32 bits on a CPU
 )
 if weights:
     yolo.load_darknet_weights(network, weights, head=False)
 
 # %% [markdown]
-# There is one danger in the first steps. Chapter 3 left the objectness at one half everywhere. That is a good start for a network that is random as a whole. Behind trained layers it is not. A random head says "one half" for each of its 13 x 13 x 4 = 676 predictions. Almost everywhere that is wrong, and it costs 0.5 x 0.5² for each prediction, about 84 in total. The gradient of this huge loss runs through all layers and would spoil what they have learned.
+# There is one danger in the first steps. Chapter 3 left the objectness at one half everywhere. In a network that is random as a whole, this does no harm, because there is nothing to spoil. Behind trained layers it does. A random head says "one half" for each of its 13 x 13 x 4 = 676 predictions. Almost everywhere that is wrong, and it costs 0.5 x 0.5² for each prediction, about 84 in total. The gradient of this huge loss runs through all layers and would spoil what they have learned.
 #
 # The remedy is simple, and it comes from the detector [RetinaNet](https://arxiv.org/abs/1708.02002). We set the biases in the head so that it starts with an objectness of 0.02 everywhere: "probably no object here". The background term then starts near 0.1 instead of 84. The learning-rate warm-up and the clipping protect the trained layers as well: one keeps the first steps short, the other limits every step.
 
@@ -430,7 +434,7 @@ print("new:        ", ", ".join(settings.classes[i] for i in new_labels) or "non
 # | `StopOnBadLoss` | each step | ends the run if the loss is no longer finite, and names the images of the batch |
 # | `ValidateEachEpoch` | each epoch | computes the loss terms and the mAP of the validation images |
 # | `KeepBest` | each epoch | saves the detector if its validation mAP is the best so far, and stops the run after `settings.patience` epochs without improvement |
-# | your own callbacks | each epoch | whatever you like |
+# | your own callbacks | each step or epoch | whatever you like |
 # | `SaveState` | each epoch | saves all that is needed to continue an interrupted run |
 #
 # We add a callback of our own. It keeps the detections on four images after some of the epochs, so that we can watch the detector learn. The first image is the running example, which is a training image. The other three are validation images.
@@ -460,11 +464,11 @@ class Snapshots(keras.callbacks.Callback):
 watched = [example, *splits.validation[5:16:5]]
 watched_images = [yolo.read_image(annotation.image_path) for annotation in watched]
 last = settings.epochs
-chosen = {max(1, last // 8), max(1, last // 3), last}  # with 12 epochs: 1, 4, 12
+chosen = {max(1, last // 8), max(1, last // 3), last}  # with 16 epochs: 2, 5, 16
 snapshots = Snapshots(watched_images, chosen)
 
 # %% [markdown]
-# With the profile `tiny`, the next cell takes three to five minutes on two CPU cores. One line appears for each epoch, with the time, the loss of the training and validation images, and the validation mAP. The outputs that are stored here come from one run on our machine. We call it the *stored run*. Yours will differ a little, so the tests do not compare these outputs.
+# With the profile `tiny`, the next cell takes three to five minutes on two CPU cores. One line appears for each epoch, with the time, the loss of the training and validation images, and the validation mAP. The outputs that are stored here come from one run on our machine. We call it the *stored run*. Yours will differ a little, and that is no mistake.
 
 # %% tags=["nbval-ignore-output", "live"]
 history = yolo.train_detector(
@@ -483,16 +487,20 @@ history = yolo.train_detector(
 # `train_detector` returns the history of the run: one value per epoch for the loss, each of its terms, the same for the validation images, and the validation mAP.
 
 # %% tags=["slide"]
-figures.loss_and_map(history)
+last_sizes = [
+    yolo.plan_epoch(splits.train, settings, epoch)[-1][1]
+    for epoch in range(len(history["loss"]))
+]
+figures.loss_and_map(history, last_sizes)
 
 # %% [markdown]
-# Do not compare the heights of the two loss curves too closely. The training loss is measured on augmented images of many sizes, while the weights are still changing. The validation loss is measured at the end of the epoch, on plain images of 416 pixels, which are usually easier. Their *trends* tell you what to do:
+# Do not compare the heights of the two loss curves too closely. The training loss is measured on augmented images of many sizes, while the weights are still changing. The validation loss is measured at the end of the epoch, on plain images, which should be easier, always at 416 pixels. In the stored run the validation loss still lies above the training loss from epoch 2 on: the network already knows its training images better. Their *trends* tell you what to do:
 #
-# - **Both fall.** The network learns. Here both become flat at the end because the learning rate goes to zero. Whether more epochs would help, only a longer run shows.
-# - **The training loss falls, but the validation loss stops falling or rises.** The network overfits: it improves only on images that it knows. More images or stronger augmentation help, more epochs do not.
+# - **Both fall.** The network learns. Here both become flat, and the falling learning rate is one reason. Whether more epochs would help, only a longer run shows. (The training loss rises a little in the last epoch. All of its images are large then, so they have more cells, and the losses of all predictions are added up.)
+# - **The training loss keeps falling, but the validation loss no longer does.** The network overfits: it improves only on images that it knows. More images or stronger augmentation help, more epochs do not.
 # - **Neither falls.** Something is broken. Look at the batch figure above first, then at the learning rate.
 #
-# On the right is the number that decides. The circle marks the epoch whose weights were kept. With a hundred images, differences of a few hundredths are chance, and the best of several epochs looks a little better than it is. This is why the test images exist. The mAP often still rises while the loss looks flat, because they ask different questions. The loss adds up how sure and how exact every single prediction is. The mAP only looks at the order of the confidence scores, and at whether the boxes overlap their objects by at least 0.5.
+# On the right is the number that decides. The circle marks the epoch whose weights were kept. The mAP rises, but with dips. In the stored run the clear ones are after the epochs 4, 6 and 9, and the lower picture shows the likely cause. All three epochs ended with images of 224 or 256 pixels, so the running averages of batch normalization did not fit the validation images of 416 pixels. (Red means less than 300 pixels. Not every red epoch dips: after 2 and 7 the mAP rises all the same, because the network still learned quickly.) The last epoch trains with 416 pixels only, so that the run does not end in such a dip. With a hundred images, differences of a few hundredths are chance, and the best of several epochs looks a little better than it is. This is why the test images exist. The mAP often still rises while the loss looks flat, because they ask different questions. The loss adds up how sure and how exact every single prediction is. The mAP only looks at the order of the confidence scores, and at whether the boxes overlap their objects by at least 0.5.
 #
 # The total loss mixes several questions. Its terms show which of them is still open. Besides the five terms you know there is the weight decay. (The anchor warm-up is left out, because it ends within the first epoch.)
 
@@ -500,31 +508,31 @@ figures.loss_and_map(history)
 figures.loss_terms(history)
 
 # %% [markdown]
-# - **Background** starts low, because we set the head to "probably no object". It then *rises*, because the detector now says "object", and sometimes says it where there is none. (In the toy run above, the head started at one half, so there the term fell first.)
-# - **Objectness** starts high for the same reason, and falls in the first epochs. After that the predicted objectness goes on rising, but so does the IoU that it should reach. So the distance between the two, which the term measures, changes little.
-# - **Location and size** fall slowly: the exact middle and the exact size of a box take time. Plain images are easier than augmented ones, so the validation curve may even lie below the training curve.
-# - **Classes** is the largest term, and the one that takes longest. A random guess among 20 classes costs $\ln 20 = 3$ for each object, and an image has three objects on average, so it starts near 9.
-# - **Weight decay** hardly changes. It is the same for training and validation, because it depends on the weights alone.
+# - **Background** starts low, because we set the head to "probably no object". It then *rises*, because the detector now says "object", and sometimes says it where there is none. The validation curve jumps up and down most here. Its peak after epoch 9 goes with a dip of the mAP. The dips after 4 and 6 show in the size term instead. (In the toy run above, the head started at one half, so there the term fell first.)
+# - **Objectness** starts high for the same reason, and falls in the first epochs. After that it changes little. A likely reason is that its target, the IoU of the predicted box, rises along with it.
+# - **Location** falls slowly: the exact middle of a box takes time. **Size** first rises, while the learning rate is high, and then falls to less than half of its start. On plain images it is often lower than on augmented ones.
+# - **Classes** is the largest term from beginning to end. A random guess among 20 classes costs $\ln 20 = 3$ for each object, and an image has three objects on average, so it starts near 9.
+# - **Weight decay** hardly changes. The two curves coincide, because it depends on the weights alone.
 #
-# So where does this run overfit? Look for a panel in which the training curve falls on while the validation curve has stopped. The title names the term with the widest gap at the end. Overfitting does not start everywhere at once: one term can get worse while others still improve, and the validation mAP can rise all the same. That is why we let the mAP choose the epoch, and not the validation loss.
+# So does this run overfit? The sign would be a panel in which the training curve keeps falling while the validation curve no longer does. In the stored run, the classes come nearest to it: their gap is the widest, as the title says, and validation is flat from epoch 11 on, while training falls a little until epoch 14. That is slight overfitting at most, and the mAP does not suffer. In a longer run, one term can get worse while others still improve, and the validation mAP can rise all the same. That is why we let the mAP choose the epoch, and not the validation loss.
 
 # %% [markdown]
 # ## What does the detector see while it learns?
 #
-# Numbers hide what a detector gets wrong. The next figure has one image per row. On the left is the ground truth. To the right are the detections with a confidence score of at least 0.25 after some of the epochs. A detection is green if it finds an object: the class is right, the IoU with the object is at least 0.5, and no better detection has found the same object before. All others are false positives and red.
+# Numbers hide what a detector gets wrong. The next figure has one image per row. On the left is the ground truth. To the right are the detections with a confidence score above 0.25 after some of the epochs. How raw outputs become detections, and how most duplicates are removed, is the subject of chapter 6. A detection is green if it finds an object: the class is right, the IoU with the object is at least 0.5, and no better detection has found the same object before. All others are false positives and red.
 
 # %% tags=["nbval-ignore-output"]
 figures.snapshots(watched, snapshots.found, settings.classes)
 
 # %% [markdown]
-# The title counts the objects that are found. Early on there are few, because the head is new and not sure of anything yet. Large objects that stand free come first. Small and half-hidden ones come last, and some are still missed at the end. The score of a single box can also go down while the detector improves as a whole.
+# The title counts the objects that are found: none after epoch 2 of the stored run, because the head is new and not sure of anything yet (the mAP is not zero, because it also counts detections with much lower scores), 4 of 10 after epoch 5, and 9 at the end. The mistakes are typical. After epoch 5, the standing cow is taken for a horse, and the Dalmatian for a cat. At the end both are right. The bus is never found: most of it is hidden or outside of the picture, and the motorbike stands in front of it. Several red boxes report an object a second time, with a box that fits badly, like the small cow inside the large one. Suppression keeps them because they overlap the better box too little.
 #
-# The top row is an image that the network was trained on, so it flatters. Judge by the other three. And note that the last column shows the weights of the last epoch. If another epoch had a better validation mAP, chapter 6 uses the weights of that one.
+# The top row is an image that the network was trained on, so judge by the other three. And note that the last column shows the weights of the last epoch. If another epoch had a better validation mAP, chapter 6 uses the weights of that one.
 
 # %% [markdown]
 # ## What are the pre-trained weights worth?
 #
-# Our run cannot say what the start contributes. For that, the same recipe has to run again from random weights, with the same images and as many epochs. The script [compare_starts.py](scripts/compare_starts.py) does that. It also repeats our run with other seeds, and trains only the head while everything before it stays frozen. Each row of the table is one kind of start. It shows the mAP on the test images: the mean over the runs, and in brackets the lowest and the highest value.
+# One run does not tell how much the pre-trained weights contributed. For that, the same recipe has to run again from random weights, with the same images and as many epochs. The script [compare_starts.py](scripts/compare_starts.py) does that. It also repeats our run with other seeds, trains only the head while everything before it stays frozen (row *frozen*), and trains everything for five times as many epochs (row *patience*, which has nothing to do with the setting of that name). Each row of the table is one way of training. *random*: everything, from random weights. *frozen*: only the head, from pre-trained weights. *pretrained*: everything, from pre-trained weights, as in our run. *patience*: the same, five times as long. It shows the mAP on the test images: the mean over the runs, and in brackets the lowest and the highest value.
 
 # %%
 rows = yolo.read_json(yolo.REFERENCE / "comparison.json")["rows"]
@@ -543,13 +551,13 @@ for start in starts:
 figures.comparison_bars(rows, "The start decides how far a training gets")
 
 # %% [markdown]
-# From random weights, twelve epochs are far too few: the network has to spend them on outlines and surfaces, which the pre-trained weights already know. With these weights, the same recipe reaches an mAP near 0.58 in the same time.
+# From random weights, sixteen epochs are far too few: the network has to spend them on outlines and surfaces, which the pre-trained weights already know. With these weights, the same recipe reaches an mAP near 0.62 in the same time.
 #
-# New classes gain as well. The weights have never seen a cow or a bus, and yet the mAP of the new classes goes from nearly zero to almost one half. What carries over is not the classes but what lies below them: surfaces, outlines, wheels and legs, the difference between an object and its background.
+# New classes gain as well. The weights have never seen a cow or a bus, and yet the mAP of the new classes goes from nearly zero to about one half. What carries over is not the classes but what lies below them: surfaces, outlines, wheels and legs, the difference between an object and its background.
 #
-# The row *frozen* may surprise you. Only the head learned there, in a third of the time, and the result is the same. In such a short training, nearly all of the progress is made by the new head, and changing the layers before it pays little. We expect it to pay with more epochs, or when the new images look different from those of the pre-training, but we have not measured that.
+# The row *frozen* may surprise you. Only the head learned there, in about a third of the time, and the result is nearly as good. In such a short training, most of the progress is made by the new head. Changing the layers before it added 0.03 on average, which is no more than the spread of three runs, so we cannot be sure of it.
 #
-# Rows with a single run come without a range. A few hundredths are chance: look at the spread of the row that has three runs.
+# The row *patience* shows what a longer training brings: 0.66 after 18 minutes, instead of 0.62 after 4. That is a single run, and no more than a hint. Rows with a single run come without a range, and a few hundredths are chance: look at how far three runs of one row are apart. The new classes vary most, because there are only five of them.
 #
 # One caution: the images of the pre-training and ours come from the same renderer, so the step from one to the other is smaller than that from COCO to Pascal VOC. With photographs, expect less.
 #
@@ -565,11 +573,14 @@ for name, group in (("seen before", seen_labels), ("new", new_labels)):
         print(f"{name}: mAP {values.mean():.2f} over {len(values)} classes")
 
 # %% [markdown]
+# On these images the two groups are nearly equal in the stored run. In the table above, on the test images, the new classes are lower by 0.11 on average, and by anything from 0.03 to 0.20 in single runs. Five classes with few objects each make no precise mean, so do not read much into either number. Both are far above what random weights reach.
+
+# %% [markdown]
 # ## What is lost when the run is killed?
 #
-# A laptop runs out of battery, a free GPU disconnects. At most the epoch in progress is lost. After each epoch, `SaveState` writes one file, `training_state.npz`, with the weights, the velocities of the optimizer and the history. The file is written beside its place and then renamed. So at any moment there is a complete state on disk, the old one or the new one.
+# A laptop runs out of battery, a free GPU disconnects. At most the epoch in progress is lost. After each epoch, `SaveState` writes one file, `training_state.npz`, with the weights, the velocities of the optimizer and the history. The new state is first written under a temporary name. Only when it is complete does it replace the old file. So at any moment there is a complete state on disk, the old one or the new one.
 #
-# To continue, run the notebook again, or only the training cell if its kernel is still alive. Nothing else needs to be saved: the order of the images, their augmentation and size, and the learning rate all follow from the seed and the epoch. A run that was interrupted therefore ends with the same weights as one that was not. Let us try it, with a toy training that is broken off in the middle of its second epoch.
+# To continue, run the notebook again, or only the training cell if its kernel is still alive. Nothing else needs to be saved: the order of the images, their augmentation and size, and the learning rate all follow from the seed and the epoch. On the same machine, a run that was interrupted therefore ends with the same weights as one that was not, because it repeats the same calculations in the same order. Let us try it, with a toy training that is broken off in the middle of its second epoch.
 
 
 # %%
@@ -619,9 +630,9 @@ print("same losses in all three epochs:", np.allclose(*losses, atol=1e-5))
 #
 # Nothing in this section is meant to change how good the detector becomes. You can skip it until your training takes hours.
 #
-# - **One GPU** is used without any change. With the profile `full`, `training_policy` also chooses **half precision** on it: the hidden layers compute with 16 bits, which halves the memory. Small gradients would vanish with so few bits, so Keras multiplies the loss by a large factor and divides the gradients by it again. If they overflow, Keras skips that step entirely and lowers the factor.
+# - **One GPU** is used without any change. With the profile `full`, `training_policy` also chooses **mixed precision** (also called half precision) on it: the hidden layers compute with 16 bits, which halves the memory. Small gradients would vanish with so few bits, so Keras multiplies the loss by a large factor and divides the gradients by it again. If they overflow, Keras skips that step entirely and lowers the factor.
 # - **Several GPUs** share each batch if the network is built under a strategy: `with tf.distribute.MirroredStrategy().scope(): network = yolo.build_yolov2(...)`. Each GPU computes the gradient of its part, and the gradients are added up. Batch normalization then uses the statistics of the whole batch, not those of a part. For several machines there is [train_multi_worker.py](scripts/train_multi_worker.py).
-# - **oneDNN** is a library that makes TensorFlow faster on most processors. It adds numbers in an order that depends on the machine, so the last digits of a result no longer repeat. TensorFlow uses it unless the environment variable `TF_ENABLE_ONEDNN_OPTS` is 0. The stored outputs of the other chapters were made without it, and the tests compare without it, so your numbers may differ from the stored ones in their last digits.
+# - **oneDNN** is a library that makes TensorFlow faster on most processors. It adds numbers in an order that depends on the machine, so the last digits of a result no longer repeat. TensorFlow uses it unless the environment variable `TF_ENABLE_ONEDNN_OPTS` is 0. So you use it unless you switch it off. The outputs stored in the other chapters were made without it, so your last digits may differ there.
 
 # %% [markdown]
 # ## Where has everything of the series gone?
@@ -653,7 +664,8 @@ for name in ("yolov2.weights", "yolov2.json", "history.json"):
 # %% [markdown]
 # ## Exercises
 #
-# Each exercise has a starter cell for you to complete, a folded solution, and a check cell that tells you whether your answer is right. To try an exercise yourself here, complete the starter cell, skip the folded solution and run the check. The student edition (`make workshop`) leaves the solutions out. The exercises need only the first two code cells of this chapter and the next cell, so you can do them without running the rest.
+# Each exercise has a starter cell for you to complete, a folded solution, and a check cell that tells you whether your answer is right. To try an exercise yourself here, complete the starter cell, skip the folded solution and run the check. The check cells are folded as well, because they contain the answers: run them without opening them. The student edition (`make workshop`) leaves the solutions out. The exercises need only the first two code cells of this chapter and the next cell, so you can do them without running the rest.
+
 
 # %% tags=["exercise-setup"]
 tf.get_logger().setLevel("ERROR")  # no advice about building many networks
@@ -761,7 +773,8 @@ advice = {"run 1": "A", "run 2": "B", "run 3": "C"}
 # The validation mAP chooses the epoch. The validation loss would have chosen epoch 7.
 kept_epoch = 10
 
-# %% tags=["check"]
+# %% cellView="form" jupyter={"source_hidden": true} tags=["check"]
+# @title Check
 for run in ("run 1", "run 2", "run 3"):
     assert advice[run] is not None, f"advice for {run} is still empty"
     assert advice[run] in ("A", "B", "C"), f"advice for {run}: choose A, B or C"
@@ -790,7 +803,7 @@ print("epoch to keep. In run 2, the mAP still rises when the validation loss tur
 # %% [markdown]
 # ### Exercise 5.2: Predict two steps (5 minutes)
 #
-# Momentum and clipping decide how far the weights really move. Predict two step lengths before you compute anything. A paper and the four update rules are enough. The weights start near zero, so you can leave the weight decay out.
+# Momentum and clipping decide how far the weights really move. Predict two step lengths before you compute anything. Paper and the four steps of the update in this chapter are enough. The weights start near zero, so you can leave the weight decay out.
 #
 # 1. *A gradient that changes its sign.* The gradient is (0.3, 0.4) in step 1, (-0.3, -0.4) in step 2, (0.3, 0.4) in step 3 and so on. The velocity is zero at the start. How long is the 30th step, compared with the first one? (Write down the first four velocities to see where they are heading.)
 #     - **A**: about ten times as long
@@ -819,7 +832,8 @@ sign_changes = "C"
 #    The odd batch still makes a step of 20 / 0.5 = 40 times the usual length.
 odd_batch = "B"
 
-# %% tags=["check"]
+# %% cellView="form" jupyter={"source_hidden": true} tags=["check"]
+# @title Check
 assert sign_changes is not None, "sign_changes is still empty: choose A, B, C or D"
 assert odd_batch is not None, "odd_batch is still empty: choose A, B or C"
 hints = {
@@ -853,7 +867,7 @@ print("agree as where they contradict each other. Clipping limits only the odd b
 #
 # - Epochs count from 1. After each epoch, we only know the validation mAP of the epochs so far.
 # - An epoch is a new best if its mAP is higher than all earlier ones, or equal to the highest of them.
-# - The run ends after the first epoch for which the best epoch so far lies `patience` epochs back, or more. For example, with a patience of 2 and the best mAP in epoch 5, it ends after epoch 7 if epochs 6 and 7 are no new best. If this never happens, the run goes through all values.
+# - After each epoch, count the epochs since the best one so far. As soon as this count reaches `patience`, the run ends. For example, with a patience of 2 and the best mAP in epoch 5, the run ends after epoch 7 if neither epoch 6 nor epoch 7 is a new best. If the count never gets so far, the run uses all values.
 #
 # Complete `kept_and_last`. Then try it on `MAPS`, the validation mAP of sixteen epochs of a run like ours, with a patience of 8 and of 1.
 
@@ -893,7 +907,8 @@ def kept_and_last(val_maps, patience):
 print("patience 8:", kept_and_last(MAPS, 8))
 print("patience 1:", kept_and_last(MAPS, 1))
 
-# %% tags=["check"]
+# %% cellView="form" jupyter={"source_hidden": true} tags=["check"]
+# @title Check
 answer = kept_and_last([0.1, 0.4, 0.3, 0.2, 0.1], 2)
 assert answer is not None, "kept_and_last is still empty"
 assert np.shape(answer) == (2,), "return two numbers: the kept and the last epoch"
@@ -910,9 +925,13 @@ hint = f"for [0.1, 0.4, 0.3, 0.2, 0.1] and a patience of 2, {answer} is not righ
 assert tuple(answer) == (2, 4), hints.get(tuple(answer), hint)
 answer = tuple(kept_and_last([0.3, 0.1, 0.2, 0.25, 0.9], 3))
 hints = {
-    (5, 5): "a small rise is no new best: compare each value with the best value so "
-    "far, not with the epoch before",
     (5, 4): "you keep an epoch after the end of the run: a later best is never seen",
+    (
+        5,
+        5,
+    ): "the run has to end when epochs 2 to 4 were no new best. Compare each value "
+    "with the best of the epochs so far, neither with the epoch before nor with the "
+    "best of the whole list, which nobody knows yet",
 }
 hint = f"for [0.3, 0.1, 0.2, 0.25, 0.9] and a patience of 3, {answer} is not right"
 assert answer == (1, 4), hints.get(answer, hint)
@@ -938,7 +957,7 @@ print("With a patience of 1, a single bad epoch would have ended it at 0.21.")
 # 3. Why does the head alone end where it does? Choose the best explanation:
 #     - **A**: It learns the same things, only more slowly. Five times as many steps are enough to catch up.
 #     - **B**: The features that reach the head are random and stay random. They do not show well enough what the head has to tell apart. Training everything can change the features too.
-#     - **C**: The head has too few weights to learn nine images by heart. For them, the loss asks for 72 numbers about the objects, and for an objectness of 0 at most of 153 other places.
+#     - **C**: The head has too few weights to learn nine images by heart. The loss asks for 9 × 8 = 72 numbers about the nine objects, and for an objectness of 0 in most of the other 9 × 18 - 9 = 153 predictions.
 #     - **D**: The frozen layers let no gradient through, so no gradient reaches the head.
 #
 # Hand in the function, the losses and a letter. If you like, try another start and other images, for example with `compare_runs(freeze_all_but_head, seed=2)`.
@@ -984,7 +1003,8 @@ losses = compare_runs(freeze_all_but_head)
 # D: the gradient comes from the loss, so it reaches the head before any other layer.
 explanation = "B"
 
-# %% tags=["check"]
+# %% cellView="form" jupyter={"source_hidden": true} tags=["check"]
+# @title Check
 network = yolo.build_yolov2(**SHAPE_NETWORK)
 count = freeze_all_but_head(network)
 trained = {variable.path.split("/")[0] for variable in network.trainable_variables}
@@ -1038,7 +1058,7 @@ print("saves time, but it takes a backbone that has learned useful features befo
 #
 # <details><summary>3. Why does the learning rate start near zero, although we want to learn quickly?</summary>
 #
-# At the start the head is random, and its gradients are large and useless. They run through all layers. Long steps in their direction would damage what the carried weights already know. When the head has learned the most basic things, the gradients become useful and the steps may be long.
+# At the start the head is random, and its gradients are large and useless. They run through all layers. Long steps in their direction would damage what the pre-trained weights already know. When the head has learned the most basic things, the gradients become useful and the steps may be long.
 #
 # </details>
 #

@@ -129,18 +129,24 @@ def show_boxes(
         axis.set_title(title)
 
 
-def _box_label(axis, text, x, y, colour, fontsize):
+def _box_label(axis, text, left, y, colour, fontsize):
     """Write text on a small bar of the box's colour, just above its upper left corner.
 
-    A box that touches the upper border gets its label inside.
+    A box that touches the upper border gets its label inside. A label that would cross
+    the right border is moved to the left.
     """
+    low_x, high_x = sorted(axis.get_xlim())
     top, bottom = sorted(axis.get_ylim())
     has_room_above = y - top > 0.06 * (bottom - top)
+    points_wide = 72 * axis.get_window_extent().width / axis.figure.dpi
+    text_share = 0.62 * fontsize * len(text) / points_wide  # a rough estimate
+    latest = high_x - text_share * (high_x - low_x)
+    x = max(low_x, min(left, latest))
     red, green, blue = plt.matplotlib.colors.to_rgb(colour)
     ink = "black" if 0.3 * red + 0.59 * green + 0.11 * blue > 0.55 else "white"
     axis.annotate(
         text,
-        (max(x, min(axis.get_xlim())), max(y, top)),
+        (x, max(y, top)),
         xytext=(2, 2 if has_room_above else -2),
         textcoords="offset points",
         va="bottom" if has_room_above else "top",
@@ -364,7 +370,7 @@ def _draw_network(axis, x, y):
 
 def _draw_anchors(axis, x, y):
     centre_x, centre_y = x + _SIDE / 2, y + _SIDE / 2
-    shapes = ((0.2, 0.35), (0.45, 0.75), (1.0, 0.6), (1.4, 1.3))
+    shapes = ((0.2, 0.35), (1.0, 0.6), (0.45, 0.75), (1.4, 1.3))
     for (width, height), colour in zip(shapes, ANCHOR_COLOURS, strict=True):
         corner = (centre_x - width / 2, centre_y - height / 2)
         axis.add_patch(
@@ -889,17 +895,25 @@ def collisions(pairs, classes, title):
     ----------
     pairs : list
         Of (annotation, boxes (2, 4) as fractions, labels (2,), anchor). The first
-        object is the one that was overwritten; its box is dashed.
+        object is the one that was overwritten; its box is dashed. Dots are the
+        centres, the black square is their cell.
     classes : sequence of str
     title : str
     """
     _, axes = plt.subplots(1, max(1, len(pairs)), figsize=(11, 4.4), squeeze=False)
     for axis, (annotation, boxes, labels, anchor) in zip(axes[0], pairs, strict=False):
         image = yolo.read_image(annotation.image_path)
-        part, moved = crop_around(image, boxes)
+        centres = (boxes[:, :2] + boxes[:, 2:]) / 2
+        corner = np.floor(centres[0] * yolo.GRID_SIZE) / yolo.GRID_SIZE
+        cell = [[*corner, *(corner + 1 / yolo.GRID_SIZE)]]
+        part, moved = crop_around(image, np.concatenate([boxes, cell]))
         colour = anchor_colour(anchor)
         show_boxes(axis, part, moved[:1], colours=colour, linestyle="--", linewidth=2)
-        show_boxes(axis, None, moved[1:], colours=colour)
+        show_boxes(axis, None, moved[1:2], colours=colour)
+        show_boxes(axis, None, moved[2:], colours="black", linewidth=2)
+        height, width = part.shape[:2]
+        for x, y in (moved[:2, :2] + moved[:2, 2:]) / 2:
+            axis.plot(x * width, y * height, "o", color=colour, mec="white", ms=8)
         lost, kept = (classes[label] for label in labels)
         axis.set_title(f"anchor {anchor}: {kept} replaces {lost}", color=colour)
     plt.gcf().suptitle(title, fontsize=15)
@@ -1017,15 +1031,8 @@ def architecture(image, num_anchors, num_classes):
 
     # Between them: the passthrough.
     connect((9.35, joint), (right - 0.5, joint), RED)
-    text(11.75, joint + 0.52, "conv 21: 26 × 26 × 64", color=RED, ha="center")
-    text(
-        11.75,
-        joint - 0.5,
-        "reordered:\n13 × 13 × 256",
-        color=RED,
-        ha="center",
-        va="top",
-    )
+    label = "conv 21: 26 × 26 × 64,\nreordered: 13 × 13 × 256"
+    text(11.75, joint + 0.3, label, color=RED, ha="center", va="bottom")
 
     # Above: the raw output of one cell, a row for each anchor.
     left, top, wide, high = 11.3, 9.1, 7.9, 0.36
@@ -1136,7 +1143,9 @@ def reordered_channels(small, results):
         axis.axhline(size / 2, color="black", lw=1.5, ls="--")
         axis.set(xlim=(0, size), ylim=(size, 0), aspect="equal", title=title)
         axis.axis("off")
-    figure.suptitle("Darknet's order moves values into the other half", fontsize=15)
+    figure.suptitle(
+        "In Darknet's order, the values 4 and 6 land in the wrong place", fontsize=15
+    )
     plt.show()
 
 
@@ -1407,10 +1416,23 @@ def learned_by_heart(rows, known, unseen):
     plt.show()
 
 
-def loss_and_map(history):
-    """Total loss of training and validation, and validation mAP, over the epochs."""
+def loss_and_map(history, last_sizes):
+    """Losses and validation mAP over the epochs, with the last image size of each.
+
+    Parameters
+    ----------
+    history : dict
+        From `yolo.train_detector`.
+    last_sizes : list of int
+        Image size in the last step of each epoch, in pixels.
+    """
     epochs = 1 + np.arange(len(history["loss"]))
-    _, (left, right) = plt.subplots(1, 2, figsize=(12, 4))
+    figure = plt.figure(figsize=(12, 5))
+    grid = figure.add_gridspec(2, 2, height_ratios=(3, 1))
+    left = figure.add_subplot(grid[:, 0])
+    right = figure.add_subplot(grid[0, 1])
+    lower = figure.add_subplot(grid[1, 1])
+
     left.plot(epochs, history["loss"], "o-", ms=4, color=BLUE, label="training")
     left.plot(epochs, history["val_loss"], "o-", ms=4, color=ORANGE, label="validation")
     left.set(title="The loss falls fastest at the start", ylabel="loss per image")
@@ -1433,8 +1455,17 @@ def loss_and_map(history):
         ylabel="validation mAP",
         ylim=(0, max(0.1, 1.15 * scores.max())),
     )
-    for axis in (left, right):
+
+    is_small = np.array(last_sizes) < 300
+    colours = np.where(is_small, RED, GREY)
+    lower.bar(epochs, last_sizes, color=colours, width=0.7)
+    for epoch, size in zip(epochs, last_sizes, strict=True):
+        if len(epochs) <= 20:
+            lower.text(epoch, size + 20, str(size), ha="center", fontsize=8.5)
+    lower.set(ylabel="last size", ylim=(0, 1.35 * max(last_sizes)), yticks=(0, 416))
+    for axis in (left, right, lower):
         _epoch_axis(axis, epochs)
+    right.set_xlabel("")
     plt.show()
 
 
@@ -1559,8 +1590,15 @@ def comparison_bars(rows, title):
         highest = [max(values) for values in runs] - means
         x = np.arange(len(names)) + 0.27 * (i - 1)
         axis.bar(x, means, width=0.25, color=colour, label=label)
+        several = [len(values) > 1 for values in runs]  # a single run has no range
         axis.errorbar(
-            x, means, [lowest, highest], fmt="none", ecolor="black", capsize=4, lw=1.5
+            x[several],
+            means[several],
+            [lowest[several], highest[several]],
+            fmt="none",
+            ecolor="black",
+            capsize=4,
+            lw=1.5,
         )
         for position, mean, above in zip(x, means, highest, strict=True):
             axis.text(
@@ -1573,7 +1611,7 @@ def comparison_bars(rows, title):
     axis.set_xticks(range(len(names)), ticks)
     axis.set(ylabel="mAP on the test images", title=title)
     axis.set_ylim(0, max(row[kind] for row in rows for kind in kinds) + 0.1)
-    axis.legend(loc="upper right", title="mAP of")
+    axis.legend(loc="upper left", bbox_to_anchor=(1, 1), title="mAP of")
     plt.show()
 
 
@@ -1820,7 +1858,7 @@ def objectness_paths(with_stop, without_stop):
         axis.plot(path[:, 1], color=GREEN, label="IoU of the box")
         axis.plot(path[:, 0], color="black", ls="--", label="objectness")
         start, end = path[[0, -1], 1]
-        title += f": the box's IoU goes from {start:.2f} to {end:.2f}"
+        title += f": the box's IoU is {start:.2f} at first, then {end:.2f}"
         axis.set(xlabel="step", ylim=(0, 1))
         axis.set_title(title, fontsize=13)
     axes[1].legend()
@@ -1863,7 +1901,7 @@ def loss_shares(results):
         axis.set(title=f"{name}: {share:.0%} background", xlabel="part of the loss")
         axis.set_xlim(0, 1.2 * values.max())
     axes[0].invert_yaxis()
-    title = "Where the loss comes from: untrained, mostly from the background"
+    title = "The loss of an untrained network is mostly background"
     figure.suptitle(title, fontsize=16)
     plt.show()
 

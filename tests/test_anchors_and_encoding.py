@@ -563,11 +563,11 @@ def test_each_epoch_has_a_new_order_with_every_image_in_it(scene):
 
 def test_a_dataset_has_the_plans_images_and_sizes_in_whole_batches(scene):
     annotations = scene(6, boxes_each=1)
-    settings = dataclasses.replace(SETTINGS, train_sizes=(64, 96))
+    settings = dataclasses.replace(SETTINGS, train_sizes=(64, 128), epochs=2)
     plan = yolo.plan_epoch(annotations, settings, 0)
-    found = batches(annotations, train_sizes=(64, 96))
-    assert [len(images) for images, *_ in found] == [4, 4]
-    examples = [image for images, *_ in found for image in images]
+    found = batches(annotations, train_sizes=(64, 128), epochs=2)
+    assert [len(images) for images, *_ in found] == [4, 4, 4, 4]
+    examples = [image for images, *_ in found[:2] for image in images]
     for image, (index, size) in zip(examples, plan, strict=True):
         rng = np.random.default_rng([0, yolo.AUGMENTATION, 0, index])
         expected, *_ = yolo.make_example(
@@ -585,7 +585,7 @@ def test_fewer_images_than_a_batch_are_repeated(scene):
 
 def test_sizes_change_every_ten_batches_and_all_of_the_settings_occur(scene):
     annotations = scene(5)
-    settings = dataclasses.replace(yolo.load_settings(), batch_size=1)
+    settings = dataclasses.replace(yolo.load_settings(), batch_size=1, epochs=100)
     assert len(settings.train_sizes) == 7
     sizes = []
     for epoch in range(80):
@@ -600,12 +600,26 @@ def test_sizes_change_every_ten_batches_and_all_of_the_settings_occur(scene):
 
 
 def test_all_images_of_a_batch_have_one_size(scene):
-    settings = dataclasses.replace(SETTINGS, train_sizes=(64, 96, 128))
+    settings = dataclasses.replace(SETTINGS, train_sizes=(64, 96, 128), epochs=20)
     for epoch in range(20):
         plan = yolo.plan_epoch(scene(7), settings, epoch)
         assert len(plan) == 8
         for start in (0, 4):
             assert len({size for _, size in plan[start : start + 4]}) == 1
+
+
+def test_the_last_epoch_has_the_size_of_the_validation_images(scene):
+    settings = dataclasses.replace(
+        SETTINGS, train_sizes=(64, 128), epochs=9, batch_size=1
+    )
+    sizes = [
+        {size for _, size in yolo.plan_epoch(scene(7), settings, epoch)}
+        for epoch in range(9)
+    ]
+    assert sizes[-1] == {96}
+    assert set.union(*sizes[:-1]) == {64, 128}
+    only_one = dataclasses.replace(settings, epochs=1)
+    assert {size for _, size in yolo.plan_epoch(scene(7), only_one, 0)} == sizes[0]
 
 
 def test_workers_share_each_batch(scene):

@@ -315,6 +315,40 @@ def test_raw_outputs_agree_with_opencvs_darknet_importer(
     assert np.abs(raw - expected).max() < 1e-3 * np.abs(expected).max()
 
 
+@pytest.mark.skipif(
+    not hasattr(cv2.dnn, "readNetFromDarknet"), reason="OpenCV 5 cannot read Darknet's"
+)
+def test_opencv_runs_the_carried_weights_with_their_cfg(tmp_path):
+    folder = yolo.ROOT / "data" / "pretrained"
+    detector = yolo.load_detector(folder / "tiny.json")
+    photo = yolo.read_image(yolo.ROOT / "data/mini_voc/JPEGImages/2026_000123.jpg")
+    image = cv2.resize(photo, (416, 416)).astype(np.float32) / 255
+    raw = detector.network(image[None], training=False).numpy()
+    decoded = yolo.decode_predictions(raw, detector.anchors)
+
+    def opencvs_output(cfg):
+        net = cv2.dnn.readNetFromDarknet(str(cfg), str(folder / "tiny.weights"))
+        net.setInput(cv2.dnn.blobFromImage(image))
+        return net.forward()
+
+    # With its last layer, OpenCV gives a box and an objectness for each prediction.
+    boxes = opencvs_output(folder / "tiny.cfg")
+    corners = decoded.boxes.reshape(-1, 4)
+    centres = (corners[:, :2] + corners[:, 2:]) / 2
+    sizes = corners[:, 2:] - corners[:, :2]
+    objectness = decoded.objectness.reshape(-1, 1)
+    expected = np.concatenate([centres, sizes, objectness], axis=1)
+    np.testing.assert_allclose(boxes[:, :5], expected, atol=1e-4)
+    assert objectness.max() > 0.5  # there is something to compare
+
+    # Without it, the raw output.
+    text = (folder / "tiny.cfg").read_text()
+    cfg = tmp_path / "tiny.cfg"
+    cfg.write_text(text[: text.index("[region]")])
+    expected = opencvs_output(cfg)[0].transpose(1, 2, 0).reshape(raw.shape)
+    assert np.abs(raw - expected).max() < 1e-4 * np.abs(expected).max()
+
+
 # --------------------------------------------------------------------------------------
 # Detector files
 

@@ -15,7 +15,7 @@ Each training is measured on the validation images, which chose its best epoch, 
 the test images: over all classes, over the fifteen that the carried weights have seen,
 and over the five that they have not. After each training the results are written to
 data/reference/comparison.json, whole or not at all. An interrupted script goes on with
-what is missing.
+what is missing. Results of other data or settings are never mixed.
 """
 
 import argparse
@@ -93,6 +93,40 @@ def train_row(name, seed, settings, splits):
     }
 
 
+def made_from(settings, splits):
+    """All that must be equal for results to stand in one table."""
+    return {
+        "train": yolo.fingerprint(splits.train),
+        "test": yolo.fingerprint(splits.test),
+        "weights": yolo.file_checksum(settings.weights),
+        "epochs": settings.epochs,
+        "learning_rate": settings.learning_rate,
+        "batch_size": settings.batch_size,
+        "width": settings.width,
+        "image_size": settings.image_size,
+        "train_sizes": list(settings.train_sizes),
+    }
+
+
+def read_results(expected):
+    """Content of the results file, or of a new one.
+
+    Raises
+    ------
+    ValueError
+        If the file holds results of other data or settings.
+    """
+    if not RESULTS.exists():
+        return {"made_from": expected, "rows": []}
+    content = yolo.read_json(RESULTS)
+    if content.get("made_from") != expected:
+        raise ValueError(
+            f"{yolo.short_path(RESULTS)}: results of other data or settings; move it "
+            "away to measure anew"
+        )
+    return content
+
+
 def table(rows):
     """The results as a Markdown table: mean and range over the seeds."""
     lines = [
@@ -125,20 +159,23 @@ def main():
     parser.add_argument("--report", action="store_true", help="train nothing")
     options = parser.parse_args()
 
-    results = yolo.read_json(RESULTS) if RESULTS.exists() else {"rows": []}
-    rows = results["rows"]
+    if options.report:
+        print(table(yolo.read_json(RESULTS)["rows"]))
+        return
+    settings = yolo.load_settings()
+    splits = yolo.load_splits(settings.voc_dir)
+    content = read_results(made_from(settings, splits))
+    rows = content["rows"]
     done = {(row["name"], row["seed"]) for row in rows}
-    if not options.report:
-        settings = yolo.load_settings()
-        splits = yolo.load_splits(settings.voc_dir)
-        yolo.claim_folder(WORK)
-        for seed in range(options.seeds):
-            for name in options.rows:
-                if (name, seed) in done:
-                    continue
-                print(f"--- {ROWS[name]}, seed {seed}", flush=True)
-                rows.append(train_row(name, seed, settings, splits))
-                yolo.write_json(RESULTS, {"rows": rows})
+    yolo.claim_folder(WORK)
+    for seed in range(options.seeds):
+        for name in options.rows:
+            if (name, seed) in done:
+                continue
+            print(f"--- {ROWS[name]}, seed {seed}", flush=True)
+            rows.append(train_row(name, seed, settings, splits))
+            rows.sort(key=lambda row: (list(ROWS).index(row["name"]), row["seed"]))
+            yolo.write_json(RESULTS, content)
     print(table(rows))
 
 

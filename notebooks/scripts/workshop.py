@@ -45,6 +45,10 @@ EXERCISE = ("starter", "solution", "check")  # the tags of its cells, in this or
 STUDENT_TEXT = {
     ", a folded solution, and a check cell": " and a check cell",
     ", skip the folded solution and run": " and run",
+    "The check cells are folded as well, because they contain the answers: run them "
+    "without opening them.": (
+        "Run the check cells without opening them, because they contain the answers."
+    ),
     "The student edition (`make workshop`) leaves the solutions out.": (
         "The solutions are in separate notebooks."
     ),

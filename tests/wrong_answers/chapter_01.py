@@ -24,6 +24,16 @@ def iou_of_boxes(first, second):
     return intersection / union
 """
 
+MIN_AND_MAX_SWAPPED = """
+def iou_of_boxes(first, second):
+    left, top = min(first[0], second[0]), min(first[1], second[1])
+    right, bottom = max(first[2], second[2]), max(first[3], second[3])
+    intersection = (right - left) * (bottom - top)
+    area_of_first = (first[2] - first[0]) * (first[3] - first[1])
+    area_of_second = (second[2] - second[0]) * (second[3] - second[1])
+    return intersection / (area_of_first + area_of_second - intersection)
+"""
+
 ALWAYS_MAX = """
 def iou_of_boxes(first, second):
     left, top = max(first[0], second[0]), max(first[1], second[1])
@@ -92,6 +102,7 @@ WRONG_ANSWERS = {
         ("prediction = (0.25, 0.36)", "one capital letter"),
     ],
     "1.2": [
+        (MIN_AND_MAX_SWAPPED, "min and max are swapped"),
         (
             IOU_OF_BOXES.format(
                 intersection=CUT_OFF,
@@ -121,6 +132,7 @@ WRONG_ANSWERS = {
         (ALWAYS_MAX, "It ends where the first of the boxes ends"),
     ],
     "1.3": [
+        (MOVE_ANCHORS.format(place="sizes[ious.argmin()]"), "Without an axis"),
         (
             MOVE_ANCHORS.format(place="sizes[ious.min(axis=1).argmin()]"),
             "fits that one well",

@@ -26,6 +26,12 @@ def classes_in_file(num_bytes, header_bytes, num_anchors):
     return filters // num_anchors
 """
 
+FILE_DIVIDED_WITH_SLASH = """
+def classes_in_file(num_bytes, header_bytes, num_anchors):
+    filters = ((num_bytes - header_bytes) / 4 - 50_547_936) / 1025
+    return filters / num_anchors - 5
+"""
+
 FILE_OF_FILTERS = """
 def classes_in_file(num_bytes, header_bytes, num_anchors):
     return ((num_bytes - header_bytes) // 4 - 50_547_936) // 1025
@@ -122,6 +128,7 @@ WRONG_ANSWERS = {
         (FILE_BYTES_AS_PARAMETERS, "4 bytes"),
         (FILE_WITHOUT_BIAS, "a bias: 1,025 numbers"),
         (FILE_WITHOUT_FIVE, "subtract the 5"),
+        (FILE_DIVIDED_WITH_SLASH, "divide with //"),
         (FILE_OF_FILTERS, "share them among the 5 anchors"),
         (FILE_NEVER_REFUSED, "a filter is cut off"),
         (FILE_ANCHORS_NOT_CHECKED, "shared equally among 4 anchors"),
@@ -143,6 +150,7 @@ WRONG_ANSWERS = {
         (fold(scale="gamma / (np.sqrt(variance) + epsilon)"), "to the square root"),
         (fold(scale="1 / np.sqrt(variance + epsilon)"), "gamma is missing"),
         (fold(result="kernel * scale, beta"), "the mean is missing"),
+        (fold(result="kernel * scale, -mean * scale"), "beta is missing"),
         (fold(result="kernel * scale, beta - mean"), "you subtract the mean as it is"),
         (fold(result="kernel * scale, beta + mean * scale"), "makes the bias smaller"),
         (

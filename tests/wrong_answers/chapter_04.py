@@ -20,6 +20,15 @@ def best_constant(own_ious, num_background, weight=5):
 """
 
 
+COARSE_STEPS = """
+def best_constant(own_ious, num_background, weight=5):
+    p = np.linspace(0, 1, 30)
+    objectness = weight / 2 * ((own_ious - p[:, None]) ** 2).sum(axis=1)
+    losses = objectness + num_background / 2 * p**2
+    return p[losses.argmin()]
+"""
+
+
 def constant(result):
     return CONSTANT.format(result=result)
 
@@ -48,6 +57,17 @@ def objectness_moves_box(loss_function):
 """
 
 
+AFTER_THE_TAPE = """
+def objectness_moves_box(loss_function):
+    raw = tf.Variable(y_pred[None])
+    with tf.GradientTape() as tape:
+        pass
+    terms = loss_function(y_true[None], true_boxes[None], raw, anchors)
+    gradient = tape.gradient(terms.objectness, raw)
+    return bool(np.any(gradient.numpy()[..., 0:4] != 0))
+"""
+
+
 def moves(
     loss="terms.objectness", result="bool(np.any(gradient.numpy()[..., 0:4] != 0))"
 ):
@@ -66,6 +86,7 @@ WRONG_ANSWERS = {
         (effects(width=None), "width of D is still empty"),
     ],
     "4.2": [
+        (COARSE_STEPS, "your steps are too coarse"),
         (constant("np.mean(own_ious)"), "add the background"),
         (
             constant("weight * np.sum(own_ious) / (len(own_ious) + num_background)"),
@@ -111,6 +132,9 @@ WRONG_ANSWERS = {
         (moves(result="bool(np.any(gradient.numpy()[..., 0:5] != 0))"), "0 to 3 only"),
         (moves(loss="tf.add_n(terms)"), "differentiate terms.objectness alone"),
         (moves(loss="terms.background"), "misses the mistake"),
+        (moves(result="bool(np.any(gradient.numpy()[:4] != 0))"), "gradient[..., 0:4]"),
+        (AFTER_THE_TAPE, "inside of the `with` block"),
+        (AFTER_THE_TAPE.replace(".numpy()", ""), "inside of the `with` block"),
         (
             moves(result="bool(np.any(gradient.numpy()[..., 0:2] != 0))"),
             "numbers 2 and 3",

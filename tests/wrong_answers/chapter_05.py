@@ -64,6 +64,11 @@ def kept_and_last(val_maps, patience):
             break
     return int(np.argmax(val_maps)) + 1, epoch
 """
+BEST_OF_WHOLE_LIST = """
+def kept_and_last(val_maps, patience):
+    best = len(val_maps) - int(np.argmax(val_maps[::-1]))
+    return best, min(best + patience, len(val_maps))
+"""
 NO_TIES = """
 def kept_and_last(val_maps, patience):
     best_epoch, best_map = 0, -1
@@ -138,7 +143,8 @@ WRONG_ANSWERS = {
         (COUNTED_FROM_0, "count epochs from 0"),
         (TOO_LATE, "goes on for too long"),
         (TOO_EARLY, "one epoch too early"),
-        (EPOCH_BEFORE, "not with the epoch before"),
+        (EPOCH_BEFORE, "neither with the epoch before"),
+        (BEST_OF_WHOLE_LIST, "which nobody knows yet"),
         (BEST_OF_ALL, "a later best is never seen"),
         (NO_TIES, "a tie counts"),
         (WRONG_ORDER, "turned round"),

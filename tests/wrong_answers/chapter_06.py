@@ -102,6 +102,7 @@ WRONG_ANSWERS = {
         (kept(1, 3, 0, 5, 4), "box 5 overlaps box 0"),
         (kept(1, 3, 0), "of the other class"),
         (kept(0, 1, 3, 4), "in the order of their scores"),
+        (kept(4, 0, 3, 1), "in the order of their scores"),
         (kept(2, 5), "start with the highest score"),
     ],
     "6.2": [
