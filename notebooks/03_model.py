@@ -219,8 +219,8 @@ for epsilon in (1e-6, 1e-3):
 
 # %% [markdown]
 # With Keras' default, such a channel would reach the next layer at a tenth of its strength. (Darknet itself adds 1e-6 to
-# the square root of the variance. Keras cannot do exactly that, and 1e-6 comes closest: Darknet would keep nearly 100 %
-# of this channel, and we keep 95 %.)
+# the square root of the variance. Keras cannot do exactly that, because its epsilon stands under the root. With 1e-6 the difference is
+# small: Darknet would keep nearly 100 % of even this extreme channel, and we keep 95 %.)
 #
 # A third default is changed because our trainings are short. With `momentum=0.9` instead of 0.99, the running averages
 # follow faster.
@@ -433,7 +433,8 @@ print(f"90 % of the influence comes from {side} x {side} pixels")
 figures.seen_pixels(large_image, influence, field, side, cell)
 
 # %% [markdown]
-# Nine tenths of the influence (red) come from less than half of the theoretical field's area (dashed). It is concentrated
+# The stronger the red, the larger the influence. Nine tenths of it come from the blue square, which has less than half of
+# the area of the theoretical field (dashed). It is concentrated
 # round the cell, and spread unevenly. This smaller area is called the *effective* receptive field. It differs from image
 # to image, and training is reported to enlarge it (Luo et al. 2016). It is still many times larger than the cell, and so a cell can judge objects
 # that reach far beyond its own border.
@@ -478,7 +479,8 @@ figures.reordered_channels(
 # half of the input, but 4 and 6 are put into the lower half of the output. The reason is that Darknet's code treats the map in memory as if it
 # had a quarter of its channels and twice its height and width. In memory, the rows of a channel follow one another, and
 # after its last row comes the first row of the next channel. One row of the supposed wider map is therefore two real
-# rows, and the values of the second one end up one cell too low. Whether that was intended is unknown.
+# rows, here rows 0 and 1 with the values 0 to 7. Both belong to the upper cells, but the reordering writes them one below
+# the other, so 4 and 6 land one cell too low. Whether that was intended is unknown.
 #
 # All 16 output channels together contain all 64 values, so no information is lost in either order. But with Darknet's order, many values move to another place. The next figure shows what this means at the network's real size, for two cells: it marks the pixels of
 # the 26 × 26 map whose values arrive there.
@@ -494,7 +496,8 @@ figures.passthrough_sources(sources, {(5, 8): figures.BLUE, (12, 3): figures.RED
 
 # %% [markdown]
 # With `space_to_depth`, each cell receives exactly its own four pixels. With Darknet's order, some of its values come
-# from the rows just above and below. For the cell at the lower border (red), some even come from the top of the photo.
+# from the rows just above and below. For the cell at the lower border (red), some even come from the top of the photo,
+# because the next row in memory belongs to the next channel.
 #
 # Does it matter? A network that is trained with one order learns to use that order. The paper reports
 # that adding the passthrough raised the mAP from 74.4 to 75.4. On the small data set of this repository we could not confirm a benefit. In short trainings with an earlier recipe, we
@@ -544,7 +547,7 @@ print("20 + 4 x parameters:", len(content) == 20 + 4 * small.count_params())
 #
 # The same arithmetic tells you what is in a file that you have downloaded. The authors' `yolov2.weights` has 203,934,260
 # bytes. That is an older header of 16 bytes and 4 × 50,983,561, which is our network with a head of
-# 425 filters: COCO's 80 classes and 5 anchors.
+# 425 filters: the 80 classes of COCO, a large public data set of photos, and 5 anchors.
 #
 # Now we read the file into a network with other random weights. Afterwards both must give the same raw output.
 
@@ -609,8 +612,9 @@ else:
     print(f"OpenCV {cv2.__version__} has no Darknet reader")
 
 # %% [markdown]
-# If both programs give the same raw output, then the order of the layers, the layout of the kernels, epsilon, the slope of
-# the leaky ReLU and the passthrough are what OpenCV's reader of Darknet files expects.
+# If both programs give the same raw output, then the order of the layers, the layout of the kernels, the slope of the leaky ReLU and the
+# passthrough are what OpenCV's reader of Darknet files expects. (Epsilon is hardly tested here, because the random
+# variances are far from 0.)
 
 # %% [markdown]
 # ## What do pre-trained weights bring?
@@ -700,9 +704,9 @@ figures.feature_maps(image, maps, title)
 
 # %% [markdown]
 # Bright means large, and each picture has its own scale. In the early layer, both networks show mostly edges. Some channels of the random one
-# also respond to areas such as the sky. In the late layer they differ. The random channels respond to scattered spots, many of them near the white legs
-# of the lying cow, which stand out. The loaded channels respond in one connected band at the height of the two cows, although the pre-training of `tiny` has
-# never shown a cow. Whether they react to the animals or only to the place where objects often are, one image cannot tell.
+# also respond to areas such as the sky. In the late layer they differ. The random channels respond to scattered spots, the brightest of them on the left,
+# round the lying cow. The loaded channels respond in one connected band at the height of the horizon and the upper half of the cows, although the pre-training of `tiny` has
+# never shown a cow. Whether they react to the animals, to the horizon or only to the place where objects often are, one image cannot tell.
 # It is a hint and no more. Chapter 5 measures what the weights are worth.
 #
 # Chapter 5 must train from exactly the weights that you have seen here. So we write down the name and the checksum of

@@ -125,9 +125,10 @@ for (row, column, anchor), label in zip(places, labels, strict=True):
 # Remember from chapter 2 what a zero means: sigmoid(0) = 0.5 puts the centre in the middle of the cell, and exp(0) = 1
 # gives the box exactly the size of its anchor. An objectness of sigmoid(-2) = 0.12 says "probably nothing here".
 #
-# The responsible predictions get an objectness of 0.5. The predictions of the two cows also prefer the
-# right class, and that of the dog prefers none. Finally, one cell to the right of the standing cow's responsible prediction, a *neighbour* draws nearly the true box of
-# this cow, with an objectness of sigmoid(1) = 0.73.
+# The responsible predictions get an objectness of 0.5. The predictions of the two cows (the lying one is in
+# column 2, the standing one in column 8) also prefer the right class, and that of the dog prefers none. Finally we add a
+# *neighbour*, the prediction one cell to the right of the standing cow's. It draws nearly the true box of this cow, with
+# an objectness of sigmoid(1) = 0.73.
 
 # %%
 y_pred = np.zeros_like(y_true)
@@ -153,7 +154,7 @@ y_pred[neighbour][:5] = [-2, 0, -0.3, -0.3, 1]
 # | Role | Which predictions? | What the loss asks of them |
 # |---|---|---|
 # | **responsible** | cell and anchor were assigned to an object in chapter 2 | location, size, objectness and class |
-# | **ignored** | not responsible, but the predicted box has an IoU above 0.6 with some object | nothing (except during the anchor warm-up) |
+# | **ignored** | not responsible, but the predicted box has an IoU above 0.6 with some object | nothing (apart from the *anchor warm-up* at the very start of training, explained near the end of this chapter) |
 # | **background** | all others | an objectness of 0 |
 #
 # The second role needs a reason. Our neighbour draws a good box around a cow. It is not responsible, because the centre of
@@ -209,7 +210,7 @@ figures.loss_gradients(gradient, roles, ["x", "y", "width", "height", "objectnes
 # Each field gives the mean absolute value of the gradient over all predictions with that role, and grey means zero. A responsible prediction learns with all of
 # its numbers. An ignored prediction learns with none. A background prediction
 # has no true box and no true class, so only its objectness is trained. This is why the box that a background prediction
-# draws can be anywhere: nothing in the loss cares. (There is one exception, the anchor warm-up. It acts only at the very start of
+# draws can be anywhere: nothing in the loss cares. (There is one exception for ignored and background predictions alike, the anchor warm-up. It acts only at the very start of
 # training, and we come to it after the other terms.)
 
 # %% [markdown]
@@ -420,7 +421,7 @@ figures.objectness_targets(objectness, own_iou, names)
 # The weight 5 is there because objects are rare. In this image, 3 predictions are responsible and 670 are told to be
 # silent. All of them share the weights of the network, and the 5 gives the few a louder voice.
 #
-# > **Pitfall.** The series multiplies this weight by the IoU once more, so that it becomes 5 × IoU. The better a
+# > **Pitfall.** The series also multiplies this weight by the IoU, so that it becomes 5 × IoU. The better a
 # > box is, the more it learns. That sounds sensible, but a badly placed box now silences its own correction.
 #
 # The next cell shows boxes that are far too sure of themselves: each claims an objectness of 0.9. The pull is
@@ -496,9 +497,10 @@ print(f"the neighbour alone would cost {0.5 * all_objectness[neighbour] ** 2:.3f
 # One background prediction with an objectness of 0.12 costs only 0.007. There are so many of them that the term is still
 # large. The neighbour, if it were background, would cost as much as 38 of them, just for drawing a good box.
 #
-# > **Pitfall.** The rule needs the list of true boxes. In the series, the loss is given a list that nobody ever
+# > **Pitfall.** The rule that good boxes are ignored (IoU above 0.6) needs the list of true boxes. In the series, the loss is given a list that nobody ever
 # > fills: it is all zeros. An IoU with an empty box is 0, so no prediction is ever ignored, and neighbours with good boxes are trained
-# > to be silent. Nothing crashes, and the loss even falls.
+# > to be silent. Nothing crashes, and the loss
+# > still falls from step to step, as in any training.
 
 # %%
 no_boxes = np.zeros_like(true_boxes)
@@ -990,8 +992,7 @@ print(f"IoU of {best_iou[neighbour]:.2f}, would be trained to be silent.")
 # gradient with respect to the location and the size, the raw outputs 0 to 3. The answer must be False for the correct
 # loss and True for the other one.
 #
-# Both functions are called as in this chapter, `loss_function(y_true[None], true_boxes[None], raw, anchors)`, and
-# return the terms. Use `y_true`, `true_boxes`, `y_pred` and `anchors` from the first cell of the exercises. The section
+# Both functions are called as in this chapter, `loss_function(y_true[None], true_boxes[None], raw, anchors)`, and return a named tuple of the six terms, so `terms.objectness` is the one that you need. Use `y_true`, `true_boxes`, `y_pred` and `anchors` from the first cell of the exercises. The section
 # "Which numbers does each role train?" shows how to measure a gradient. Hand in the function. The check tries your test
 # on some more losses.
 
