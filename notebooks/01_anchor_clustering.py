@@ -132,8 +132,9 @@ plt.show()
 figures.pipeline(highlight=1)
 
 # %% [markdown]
-# **Upper row: from an image to detections.** The image is stretched to a square and divided into 13 x 13 equal *cells*, which form the
-# *grid*. (The lower row shows them.) For every cell, the *network* makes four predictions, and each prediction starts from one of four fixed
+# **Upper row: from an image to detections.** The image is stretched to a square. The *network* looks at the whole square
+# once, and its output has 13 x 13 places. Each belongs to one square part of the image, a *cell*. The cells form the
+# *grid*, which is drawn in the lower row. For every cell, the network makes four predictions, and each prediction starts from one of four fixed
 # boxes, the *anchors*. A prediction consists of 5 numbers, plus one for each class that says how probable the class is. Two of the 5 numbers stand for the
 # location of the box, two for its size, and one for its *objectness*, which says whether there is an object at all.
 # With 20 classes this makes 25 numbers for each prediction. The network gives all of them in a raw form, so we call
@@ -408,7 +409,7 @@ print(f"the best of ten starts: mean IoU {score:.4f}")
 # Here the starts matter little: all end close to each other. With more anchors or fewer boxes, they can differ more.
 #
 # You may have noticed that our own loop passed a mean IoU of 0.564 on its way, a little more than the best of ten. We
-# could stop there, but then the anchors would depend on the moment of stopping. So we let
+# could stop there, or keep the best step, but the gain is only 0.004. So we let
 # k-means run until nothing changes, as the paper does.
 #
 # > **Pitfall.** Anchors that are clustered from one random start, and returned in the order in which they were found,
@@ -461,7 +462,8 @@ for distance in ("1 - IoU", "Euclid"):
         print(f"{distance:<8}   {name:<6}   {on_training:.3f}      {on_others:.3f}")
 
 # %% [markdown]
-# Read the table in two directions. With 1 - IoU the mean IoU is higher than with Euclidean distance, as we expected.
+# Read the table in two directions. With the same centre, 1 - IoU gives a higher mean IoU than Euclidean distance, as we
+# expected. But the centre matters as much: Euclid with the median ends slightly above 1 - IoU with the mean.
 # With the mean as centre, the gain is 0.006 on the training boxes and 0.017 on the others. The paper found 0.023 on VOC
 # (0.610 against 0.587, with five anchors). But going from the mean to the median gains between 0.010 and 0.018, and
 # that is a choice of the centre, not of the distance. So the argument for IoU holds here, also on the boxes that took no part in the clustering, but it brings little.
@@ -1000,7 +1002,7 @@ print(
 #
 # The best possible mean IoU never falls when an anchor is added, because the old anchors are still there and no box
 # gets a worse one. With one anchor for every box it would even be 1. What stops us is the price: 169 more predictions
-# in each image, 5 + C more filters in the last layer, and fewer training boxes for each anchor.
+# in each image, 5 more filters in the last layer plus one for each class, and fewer training boxes for each anchor.
 #
 # </details>
 

@@ -159,8 +159,8 @@ for label, centre, size, cell in zip(labels, centres, sizes, cells, strict=True)
 # Each cell makes four predictions, one for each anchor. The anchor whose size has the largest IoU with the object takes
 # it. Chapter 1 stored the anchors as fractions of the image. From here on we need them in the unit of the grid, so
 # `yolo.load_anchors` multiplies them by 13, once and for all. Every function of the book that comes after this point takes
-# anchors in grid units. From here on, *responsible* means the pair of the object's cell and its best anchor. We also call
-# such a pair a *place*.
+# anchors in grid units. Any pair of a cell and an anchor is called a *place*, so
+# there are 676 places. The place with the object's cell and its best anchor is *responsible* for the object.
 
 # %%
 anchors = yolo.load_anchors(settings, splits.train)
@@ -421,7 +421,8 @@ figures.collisions(pairs, settings.classes, title)
 # In all three pictures, both centres (dots) lie in one cell (black). The two boxes need not look alike: the car is wide and the person
 # in front of it is tall. It is enough that both have the same best anchor, and for nearly all small boxes that is anchor
 # 0. So encoding loses some boxes. If two objects in one cell go to different anchors, both are kept, and this is why it
-# helps to have several anchors. A finer grid would also help. Images of more than 416 pixels have one, as we will see below.
+# helps to have several anchors. A finer grid would also help. We counted at 416 pixels: larger images have a
+# finer grid and should lose fewer objects, smaller images a coarser one.
 #
 # > **Pitfall.** If the encoder only *sets* numbers instead of replacing the whole vector, the second object leaves a
 # > mixture: its own box, with the class bits of both objects. The network is then asked to be certain of a bicycle and
@@ -564,7 +565,7 @@ for axis, size in zip(axes, image_sizes, strict=True):
 plt.show()
 
 # %% [markdown]
-# This is the same photo at three image sizes, drawn to scale, so all cells are equally large. Colours and titles show
+# This is the same photo at three image sizes, drawn roughly to scale: a cell has 32 pixels in all of them. Colours and titles show
 # the best anchors of the standing cow, the lying cow and the dog. At 416 pixels, the best anchor of the standing cow is anchor 3. At 320 it is only 5.2 grid units wide, and anchor 1 fits
 # better. At 224 even the lying cow has become so small that it goes to anchor 0.
 #
