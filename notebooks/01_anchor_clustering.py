@@ -409,8 +409,8 @@ print(f"the best of ten starts: mean IoU {score:.4f}")
 # Here the starts matter little: all end close to each other. With more anchors or fewer boxes, they can differ more.
 #
 # You may have noticed that our own loop passed a mean IoU of 0.564 on its way, a little more than the best of ten. We
-# could stop there, or keep the best step, but the gain is only 0.004. So we let
-# k-means run until nothing changes, as the paper does.
+# could stop there, or keep the best step, but the gain is only 0.004. So we keep
+# the simpler rule and let k-means run until nothing changes.
 #
 # > **Pitfall.** Anchors that are clustered from one random start, and returned in the order in which they were found,
 # > differ from run to run. A network that was trained with "anchor 0 is the small one" is useless when anchor 0 is the
