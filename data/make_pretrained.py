@@ -38,6 +38,7 @@ NEW_CLASSES = ("bird", "bus", "cow", "motorbike", "sofa")
 BASE_CLASSES = tuple(name for name in yolo.VOC_CLASSES if name not in NEW_CLASSES)
 SEEDS = range(101, 108)  # of the scenes; data/mini_voc has seed 0
 SCENES_A_SEED = 200
+LEARNING_RATE = 1e-3  # of Adam
 VALIDATION_SCENES = 100  # of the last seed: they choose the epoch
 WORK = ROOT / "data" / "artifacts" / "pretraining"
 RESULT = ROOT / "data" / "pretrained"
@@ -69,7 +70,7 @@ def pretraining_settings(epochs):
         weights=None,
         epochs=epochs,
         patience=epochs,
-        learning_rate=1e-3,
+        learning_rate=LEARNING_RATE,
     )
 
 

@@ -96,6 +96,11 @@ def test_networks_lack_their_part_and_nothing_else(ablation, small):
     kernels = [network.get_layer("conv_3").kernel for network in (full, norm, narrow)]
     assert np.array_equal(kernels[0], kernels[1])  # the same initial weights
     assert np.array_equal(kernels[0], kernels[2])
+    heads = [network.get_layer("conv_23") for network in (full, norm, narrow)]
+    for head in heads[1:]:  # all say "probably no object" at first
+        for first, second in zip(heads[0].variables, head.variables, strict=True):
+            assert np.array_equal(first, second)
+    assert heads[0].bias.numpy().min() < -3
 
     paths = {variable.path for variable in full.variables}
     without_norm = {path for path in paths if "norm" not in path}
@@ -185,9 +190,9 @@ def test_a_row_is_trained_with_the_functions_of_train_py(
     seen = []
     whole = ablation.train.train_and_evaluate
 
-    def noted(settings, splits, anchors, network, folder):
+    def noted(settings, splits, anchors, network, folder, **options):
         seen.append((settings.seed, anchors, yolo.yolo_loss))
-        return whole(settings, splits, anchors, network, folder)
+        return whole(settings, splits, anchors, network, folder, **options)
 
     monkeypatch.setattr(ablation.train, "train_and_evaluate", noted)
     entry = ablation.train_row("series", 2, small, splits)
@@ -199,7 +204,7 @@ def test_a_row_is_trained_with_the_functions_of_train_py(
 
 
 def test_a_training_that_diverges_is_a_result(ablation, small, splits, monkeypatch):
-    def breaks(*args):
+    def breaks(*args, **options):
         raise FloatingPointError("the loss is nan")
 
     monkeypatch.setattr(ablation.train, "train_and_evaluate", breaks)
@@ -260,6 +265,7 @@ def test_settings_are_those_of_tiny_from_random_weights(ablation):
         settings = ablation.load_settings(options)
     assert settings.profile == "tiny" and settings.weights is None
     assert settings.epochs == settings.patience == 7  # no early stopping
+    assert settings.learning_rate == 1e-3  # Adam's, as in make_pretrained.py
     assert settings.voc_dir == data
 
 

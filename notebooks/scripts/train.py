@@ -132,7 +132,9 @@ def freeze_backbone(network):
             layer.trainable = False
 
 
-def train_and_evaluate(settings, splits, anchors, network, folder):
+def train_and_evaluate(
+    settings, splits, anchors, network, folder, make_optimizer=yolo.momentum_sgd
+):
     """Chapters 5 and 6: train a network, and evaluate its best epoch.
 
     Parameters
@@ -144,6 +146,7 @@ def train_and_evaluate(settings, splits, anchors, network, folder):
     network : keras.Model
         With the weights to start from.
     folder : path
+    make_optimizer : function
         See `train_detector`.
 
     Returns
@@ -156,7 +159,13 @@ def train_and_evaluate(settings, splits, anchors, network, folder):
         When the loss is no longer finite.
     """
     history = yolo.train_detector(
-        network, splits.train, splits.validation, anchors, settings, folder=folder
+        network,
+        splits.train,
+        splits.validation,
+        anchors,
+        settings,
+        folder=folder,
+        make_optimizer=make_optimizer,
     )
     _, evaluation = yolo.validate(network, splits.test, anchors, settings)
     return Run(network, history, evaluation)
