@@ -31,9 +31,9 @@
 # - what is in an annotation file, and which pixels a box covers,
 # - how to measure whether two box sizes are alike, and why straight-line distance is a poor measure,
 # - how k-means finds anchors, and what the result depends on,
-# - how the number of anchors is chosen.
+# - what speaks for more anchors, and what against them.
 #
-# **Time:** reading 42 min, exercises 35 min, running half a minute on two CPU cores.
+# **Time:** reading 44 min, exercises 35 min, running half a minute on two CPU cores.
 #
 # Three names appear throughout the book. *The paper* is [YOLO9000](https://arxiv.org/abs/1612.08242), which introduced
 # YOLOv2. *Darknet* is the [program](https://github.com/pjreddie/darknet) of its authors. *The series* is [Yumi's set of
@@ -97,15 +97,18 @@ axis.axis("off")
 plt.show()
 
 # %% [markdown]
-# Each coloured rectangle is one *detection*, with its class and score written beside it and one colour for each class. You will see good detections in this picture. You will also see mistakes: objects without a box, boxes with a wrong
-# class, and several boxes on one object. Chapter 6 counts them all and turns them into a single number.
+# Each coloured rectangle is one *detection*, with its class and score written beside it and one colour for each
+# class. You will see good detections in this picture. You will also see mistakes: objects without a box, boxes with a
+# wrong class, and several boxes on one object. Chapter 6 counts them all and turns them into a single number.
 #
 # The images are rendered: they come from a small 3D program, are part of this repository, and imitate the format of
 # Pascal VOC, a well-known data set of photos. That way you can run every chapter on a laptop without a download. The
 # same code runs on the real Pascal VOC (see the [README](../README.md)).
 #
-# We teach the detector with examples whose answer we know. The known answer is called the *ground truth*. One training
-# image will be with us through the whole book, and this is its ground truth: two cows and a dog.
+# We teach the detector with examples whose answer we know. The known answer is called the *ground truth*. The
+# images are divided into three *splits*: the detector learns from the training images, the validation images show along
+# the way how well it does on images it has not learned from, and the test images are kept for the final score. One
+# training image will be with us through the whole book, and this is its ground truth: two cows and a dog.
 
 # %%
 splits = yolo.load_splits(settings.voc_dir)
@@ -119,8 +122,10 @@ axis.set_title("The running example: a box and a class for every object")
 plt.show()
 
 # %% [markdown]
-# The image was chosen because its three boxes differ so much. The standing cow is large, the lying cow is wide and low,
-# and the dog is small. At the end of this chapter, each of them will have a different one of four fixed box sizes as its starting point.
+# The image was chosen because its three boxes differ so much. The standing cow is large, the lying cow is wide and
+# low, and the dog is small. (The grey lumps behind the muzzle of the standing cow are stones. Its box rightly ends at
+# the muzzle, although it cuts through them.) This chapter looks for four box sizes to start from, and in the end each
+# of the three objects will start from another one of them.
 #
 # ## In what form does the network answer?
 #
@@ -132,20 +137,24 @@ plt.show()
 figures.pipeline(highlight=1)
 
 # %% [markdown]
-# **Upper row: from an image to detections.** The image is stretched to a square. The *network* looks at the whole square
-# once, and its output has 13 x 13 places. Each belongs to one square part of the image, a *cell*. The cells form the
-# *grid*, which is drawn in the lower row. For every cell, the network makes four predictions, and each prediction starts from one of four fixed
-# boxes, the *anchors*. A prediction consists of 5 numbers, plus one for each class that says how probable the class is. Two of the 5 numbers stand for the
-# location of the box, two for its size, and one for its *objectness*, which says whether there is an object at all.
-# With 20 classes this makes 25 numbers for each prediction. The network gives all of them in a raw form, so we call
-# them its *raw output*. Chapter 2 has the formulas that turn them into boxes.
+# **Upper row: from an image to detections.** The image is stretched to a square. The *network* looks at the whole
+# square once, and its output is a *grid* of 13 x 13 positions. Each belongs to one square part of the image, a
+# *cell*. The grid of cells is drawn in the lower row. A cell only stands for the centre of a box. The box itself may
+# be far larger, because each position of the output sees much more of the image than its own cell (chapter 3). For
+# every cell, the network makes four predictions, and each prediction starts from one of four fixed box sizes, the
+# *anchors*. A prediction consists of 5 numbers, plus one for each class that says how probable the class is. Two of
+# the 5 numbers stand for the location of the box, two for its size, and one for its *objectness*, which says whether
+# there is an object at all. With 20 classes this makes 25 numbers for each prediction. The network gives all of them
+# in a raw form, so we call them its *raw output*. Chapter 2 has the formulas that turn them into boxes.
 #
-# The score of a box is its objectness times the probability of its class. Boxes with a low score are thrown away.
-# Neighbouring predictions often find the same object, so a last step, *suppression*, removes most of the duplicates.
+# The class of a box is the one with the highest probability. Its score is the objectness times this probability.
+# Boxes with a low score are thrown away. Neighbouring predictions often find the same object, so a last step,
+# *suppression*, removes most of the duplicates.
 #
-# **Below: what training adds.** The ground truth is laid on the grid too, in a block of the same shape as the network's output. We call
-# this the *target*. The *loss* measures how far output and target are apart, and *training* changes the network so that the loss
-# falls.
+# **Below: what training adds.** The ground truth is laid on the grid too, in a block of the same shape as the
+# network's output. We call this the *target*. The *loss* measures how far output and target are apart, and *training*
+# changes the network so that the loss falls. The anchors, on the left, are chosen once before training and used in
+# both rows: above to turn raw outputs into boxes, and below to decide which prediction should find an object.
 #
 # How many numbers does the network give for one image?
 
@@ -176,16 +185,19 @@ print(f"{predictions} predictions, {numbers} numbers for one image")
 # predictions are arbitrary, and every cell has to learn from nothing that a distant dog is small and a near bus is
 # large.
 #
-# An *anchor* is a typical width and height that is fixed before training. The network only predicts how to change it:
-# "somewhat narrower than anchor 1", say. If one of the anchors is close to the true size, there is little left to
-# learn. Several anchors also allow a cell to answer for several objects, for instance a person in front of a bus.
+# An *anchor*, which the paper also calls a *prior*, is a typical width and height that is fixed before training. The
+# network only predicts how to change it: "somewhat narrower than anchor 1", say. If one of the anchors is close to
+# the true size, there is little left to learn. Several anchors also allow a cell to answer for several objects, for
+# instance a person in front of a bus.
 #
-# The paper measured the choice of the anchors only together with another step. Choosing the anchors from the data, together with a better way of predicting
-# locations (chapter 2), raises the mean average precision on VOC 2007 from 69.6 to 74.4. (Mean average precision is the
-# usual score of a detector, with 100 for a perfect one. Chapter 6 explains it.)
+# In the paper, anchors that were picked by hand raised the recall of the detector, the share of the objects that it
+# finds, from 81 % to 88 %. Choosing them from the data, as we do in this chapter, together with a better way of
+# predicting locations (chapter 2), then raised the mean average precision on VOC 2007 from 69.6 to 74.4. (Mean
+# average precision is the usual score of a detector, with 100 for a perfect one. Chapter 6 explains it. For our own
+# results we write 0.7 instead of 70.)
 #
-# So we want a few anchors such that every object of the training data is close to one of them. First we need to know the
-# sizes of the objects.
+# So we want a few anchors such that every object of the training data is close to one of them. First we need to know
+# the sizes of the objects.
 #
 # ## What is in an annotation file?
 #
@@ -203,8 +215,8 @@ print(xml[start:end])
 # border of the image. *Difficult* objects are so hard to recognise that VOC counts them neither for nor against a
 # detector. Training and the choice of the anchors leave them out too, as Darknet does.
 #
-# `yolo.read_annotation` reads such a file. It also rejects incomplete files, unknown classes and invalid boxes, each
-# with a one-line error that names the file.
+# `yolo.read_annotation` reads such a file, and replaces the name of each class by its number, the *label*. It also
+# rejects incomplete files, unknown classes and invalid boxes, each with a one-line error that names the file.
 
 # %%
 example = yolo.read_annotation(xml_path, settings.classes)
@@ -252,8 +264,8 @@ print("equal to box_fractions:", np.array_equal(by_hand, yolo.box_fractions(exam
 # ## Which sizes do the objects have?
 #
 # An anchor has a width and a height, and no location. So we keep the width and height of every box, which we call its
-# *size*, and forget where the box is. We use the training images alone. Choosing anchors is part of learning, and the
-# validation and test images are there to check what has been learned.
+# *size*, and forget where the box is. We use the training images alone, because choosing anchors is a part of
+# learning.
 
 # %%
 sizes = yolo.box_sizes(splits.train)
@@ -281,8 +293,9 @@ figures.box_sizes(sizes, example_sizes, "Most boxes are small")
 # 0.10 x 0.10 and 0.20 x 0.20. In both pairs the sides differ by 0.10, so the Euclidean distance is the same.
 #
 # A detector is scored differently. It is asked how well the predicted box overlaps the true box. The measure is the
-# *intersection over union*, or *IoU*: the area that both boxes share, divided by the area that they cover together. It
-# is 1 for two equal boxes, and 0 if they do not overlap. Here we compare only sizes, so we put both boxes on the same centre. Then the shared area has the smaller of the two widths and the smaller of the two heights.
+# *intersection over union*, or *IoU*: the area that both boxes share, divided by the area that they cover together.
+# It is 1 for two equal boxes, and 0 if they do not overlap. Here we compare only sizes, so we put both boxes on the
+# same centre. Then the shared area has the smaller of the two widths and the smaller of the two heights.
 
 
 # %%
@@ -308,31 +321,33 @@ figures.pairs_of_sizes([large_pair, small_pair], titles)
 
 # %% [markdown]
 # You can follow the IoU by hand. The large boxes share 0.80 x 0.80 = 0.64. Together they cover 0.64 + 0.81 - 0.64 =
-# 0.81, because the smaller one lies completely inside. The IoU is 0.64 / 0.81 = 0.79. For the small boxes it is 0.01 /
-# 0.04 = 0.25. Now let the smaller box of each pair be an anchor, and the larger one an object. For the object of 0.90 x 0.90 the anchor is an
-# excellent start, and for the object of 0.20 x 0.20 it is a poor one. The Euclidean distance is 0.14 in both cases.
+# 0.81, because the smaller one lies completely inside. The IoU is 0.64 / 0.81 = 0.79. For the small boxes it is 0.01
+# / 0.04 = 0.25. Now let the smaller box of each pair be an anchor, and the larger one an object. For the object of
+# 0.90 x 0.90 the anchor is an excellent start, and for the object of 0.20 x 0.20 it is a poor one. The Euclidean
+# distance is 0.14 in both cases.
 #
-# Since the detector will be judged by IoU, we use 1 - IoU as our distance. An anchor that is ten percent wider than its box has the same IoU with it, whether the box is small or large. The next figure shows the consequence. A box is a
-# single point there, as in the cloud of points above, and two boxes are marked. Each line encloses all sizes that are
-# close enough to the marked one.
+# Since the detector will be judged by IoU, we use 1 - IoU as our distance. An anchor that is ten percent wider than
+# its box has the same IoU with it, whether the box is small or large. The next figure shows the consequence. A box is
+# a single point there, as in the cloud of points above, and two boxes are marked. Each line encloses all sizes that
+# are close enough to the marked one.
 
 # %%
 figures.distance_contours(marked=((0.15, 0.2), (0.6, 0.55)))
 
 # %% [markdown]
-# On the left, "close enough" means an IoU of at least 0.7 (solid) or 0.5 (dashed). The tip on the right of the solid line round the large box, for example, is a box of the same height that is
-# 0.6 / 0.7 = 0.86 wide. The region round the large box is
-# much bigger than the one round the small box, in proportion to their sizes. On the right, it means a Euclidean
-# distance of at most 0.1 (solid) or 0.2 (dashed). Both boxes get the same circle, which is generous for the small box
-# and strict for the large one.
+# On the left, "close enough" means an IoU of at least 0.7 (solid) or 0.5 (dashed). The tip on the right of the solid
+# line round the large box, for example, is a box of the same height that is 0.6 / 0.7 = 0.86 wide. The region round
+# the large box is much bigger than the one round the small box, in proportion to their sizes. On the right, it means
+# a Euclidean distance of at most 0.1 (solid) or 0.2 (dashed). Both boxes get the same circle, which is generous for
+# the small box and strict for the large one.
 #
 # From here on we use `yolo.iou_wh`, which is `iou_of_sizes` for many boxes and anchors at once. It returns a table
 # with one row for each box and one column for each anchor.
 #
 # ## How does k-means find the anchors?
 #
-# *k-means* finds k groups, or *clusters*, in a set of points. Our points are the sizes of the boxes. We pick k of them at
-# random as the first anchors and repeat two steps until nothing changes:
+# *k-means* finds k groups, or *clusters*, in a set of points. Our points are the sizes of the boxes. We pick k of
+# them at random as the first anchors and repeat two steps until nothing changes:
 #
 # 1. Give each box to the anchor with which it has the largest IoU.
 # 2. Move each anchor to the mean width and height of its boxes.
@@ -376,27 +391,30 @@ for step in shown:
 figures.kmeans_frames(sizes, [history[step] for step in shown], titles)
 
 # %% [markdown]
-# Upper row: each point is a box in the colour of its anchor, and each cross is an anchor. Lower row: the same anchors in the same colours, drawn as boxes. A colour follows one anchor on its way, and its size
-# may change completely. By chance, all four boxes we start with are small. A few steps are enough to
-# spread the anchors, and in the end they stand for small, wide, tall and large objects. The mean IoU rises from 0.34 to
-# 0.56.
+# Upper row: each point is a box in the colour of its anchor, and each cross is an anchor. Lower row: the same anchors
+# in the same colours, drawn as boxes. A colour follows one anchor on its way, and its size may change completely. By
+# chance, all four boxes we start with are small. A few steps are enough to spread the anchors, and in the end they
+# stand for small, wide, tall and large objects. The mean IoU rises from 0.34 to 0.56.
 #
-# Compare the titles of the third and the fourth column. From one to the other the mean IoU falls a little. Ordinary k-means improves its own
-# measure, the squared Euclidean distance, in every step. Our version has no such guarantee, because of step 2: the mean
-# is the best centre for squared Euclidean distances, but only a good one for IoU. Below we try another centre, the median.
+# Compare the titles of the third and the fourth column. From one to the other the mean IoU falls a little. Ordinary
+# k-means improves its own measure, the squared Euclidean distance, in every step. Our version has no such guarantee,
+# because of step 2: the mean is the best centre for squared Euclidean distances, but only a good one for IoU. Below
+# we try another centre, the median.
 #
-# The module `yolo_helpers.py`, which all chapters import as `yolo`, has the same loop in `yolo.kmeans_once`. From the same start it must end at the same anchors.
+# The module `yolo_helpers.py`, which all chapters import as `yolo`, has the same loop in `yolo.kmeans_once`. From the
+# same start it must end at the same anchors.
 
 # %%
 print("the same anchors:", np.allclose(anchors, yolo.kmeans_once(sizes, start)))
 
 # %% [markdown]
-# The module's version differs in one rare case. A cluster can lose all its boxes to its neighbours. In our loop its anchor then stays where it is, without any use. In the module it moves to the box that fits badly to all
-# anchors: the one whose best IoU is the lowest.
+# The module's version differs in one rare case. A cluster can lose all its boxes to its neighbours. In our loop its
+# anchor then stays where it is, without any use. In the module it moves to the box that fits badly to all anchors:
+# the one whose best IoU is the lowest.
 #
 # Finally, k-means finds *a* good solution, and another start may lead to a better one. Therefore `yolo.kmeans_anchors`
 # runs k-means from several random starts and keeps the anchors with the highest mean IoU. It returns them sorted by
-# area.
+# area. All its random numbers follow from one number, the *seed*, so the same seed gives the same anchors again.
 
 # %%
 for seed in range(5):
@@ -409,8 +427,8 @@ print(f"the best of ten starts: mean IoU {score:.4f}")
 # Here the starts matter little: all end close to each other. With more anchors or fewer boxes, they can differ more.
 #
 # You may have noticed that our own loop passed a mean IoU of 0.564 on its way, a little more than the best of ten. We
-# could stop there, or keep the best step, but the gain is only 0.004. So we keep
-# the simpler rule and let k-means run until nothing changes.
+# could stop there, or keep the best step, but the gain is only 0.004. So we keep the simpler rule and let k-means run
+# until nothing changes.
 #
 # > **Pitfall.** Anchors that are clustered from one random start, and returned in the order in which they were found,
 # > differ from run to run. A network that was trained with "anchor 0 is the small one" is useless when anchor 0 is the
@@ -418,8 +436,8 @@ print(f"the best of ten starts: mean IoU {score:.4f}")
 #
 # ## How much does the distance matter?
 #
-# We have argued for IoU, but an argument is not a measurement. We run k-means with both distances. We also try the other
-# centre that we announced: the *median* of a cluster instead of its mean. A few extreme boxes affect it less.
+# We have argued for IoU, but an argument is not a measurement. We run k-means with both distances. We also try the
+# other centre that we announced: the *median* of a cluster instead of its mean. A few extreme boxes affect it less.
 
 
 # %%
@@ -440,7 +458,8 @@ def cluster(sizes, anchors, distance, centre):
 
 # %% [markdown]
 # We start each variant from the same ten sets of boxes, keep its best result on the training boxes, and evaluate that
-# on the boxes of the validation and test images as well. The last column has boxes that took no part in the clustering.
+# on the boxes of the validation and test images as well. The last column has boxes that took no part in the
+# clustering. We only look at it and choose nothing by it, so the test images stay fresh for the final score.
 
 # %%
 other_sizes = yolo.box_sizes(splits.validation + splits.test)
@@ -462,14 +481,18 @@ for distance in ("1 - IoU", "Euclid"):
         print(f"{distance:<8}   {name:<6}   {on_training:.3f}      {on_others:.3f}")
 
 # %% [markdown]
-# Read the table in two directions. With the same centre, 1 - IoU gives a higher mean IoU than Euclidean distance, as we
-# expected. But the centre matters as much: Euclid with the median ends slightly above 1 - IoU with the mean.
-# With the mean as centre, the gain is 0.006 on the training boxes and 0.017 on the others. The paper found 0.023 on VOC
+# Read the table in two directions. With the same centre, 1 - IoU gives a higher mean IoU than Euclidean distance, as
+# we expected. But the centre matters as much: Euclid with the median ends slightly above 1 - IoU with the mean. With
+# the mean as centre, the gain is 0.006 on the training boxes and 0.017 on the others. The paper found 0.023 on VOC
 # (0.610 against 0.587, with five anchors). But going from the mean to the median gains between 0.010 and 0.018, and
-# that is a choice of the centre, not of the distance. So the argument for IoU holds here, also on the boxes that took no part in the clustering, but it brings little.
+# that is a choice of the centre, not of the distance. So the argument for IoU holds here, also on the boxes that took
+# no part in the clustering, but it brings little.
 #
-# We use 1 - IoU and the mean, as the paper and the code of the series do. If you want another 0.01, try the median. We have not measured whether the finished detector gets better by it. We
-# expect little, because the anchors are only a start that the network learns to correct.
+# We use 1 - IoU and the mean, as the paper and the code of the series do. If you want another 0.01, try the median.
+# We have not measured whether the finished detector gets better by it. We expect little, because the anchors are only a
+# start that the network learns to correct. Short trainings with anchors that were picked by hand, without a look at the
+# data, even reached the same mAP as those with k-means, as far as four trainings of each can tell (see the table in the
+# [README](../README.md#what-does-each-part-give)).
 #
 # ## How many anchors should we use?
 #
@@ -492,11 +515,13 @@ for k, gain in zip(range(2, 11), gains, strict=True):
 
 # %% [markdown]
 # The second anchor gains most. After the third, the gains shrink slowly, down to 0.014. People like to look for an
-# *elbow*, the point after which a curve suddenly goes flat. This curve bends most at two anchors, but it does not go flat there or anywhere else. In
-# the middle it lies up to 0.02 below that of the series, perhaps because the boxes of our rendered scenes are a little more varied than those of VOC's photos.
+# *elbow*, the point after which a curve suddenly goes flat. This curve bends most at two anchors, but it does not go
+# flat there or anywhere else. From 3 to 8 anchors it lies up to 0.02 below that of the series, at 2 slightly above,
+# and at 9 and 10 the two meet. We have not looked for the reason.
 #
-# More anchors can never make the best possible fit worse: if you add an anchor to a set, every box keeps its best anchor or gets a better one. A single run of k-means can still end lower than one with fewer anchors, because it may miss the best
-# solution. Here it did not happen.
+# More anchors can never make the best possible fit worse: if you add an anchor to a set, every box keeps its best
+# anchor or gets a better one. A single run of k-means can still end lower than one with fewer anchors, because it may
+# miss the best solution. Here it did not happen.
 #
 # So the curve cannot make the decision. The price has to be part of it. Each further anchor means
 #
@@ -504,8 +529,9 @@ for k, gain in zip(range(2, 11), gains, strict=True):
 # - 25 more filters in the last layer of the network (5 plus the number of classes, chapter 3),
 # - fewer training boxes for each anchor to learn from.
 #
-# None of these is a hard limit, and the paper says no more than that five is a good trade-off. The series uses four,
-# and so do we, so that your arrays have the same sizes as those of the series.
+# None of these is a hard limit, and the paper says no more than that five is a good trade-off. So neither the curve
+# nor the price singles out one number. The series uses four, and so do we, so that your arrays have the same sizes as
+# those of the series. For data of your own, train with two or three values of k and compare the validation mAP.
 #
 # ## What are our four anchors?
 #
@@ -524,13 +550,14 @@ print(f"mean IoU: {score:.3f}")
 figures.anchors_side_by_side(anchors, "Each anchor stands for one kind of box")
 
 # %% [markdown]
-# Each frame is a whole image, so you can see how much of it an anchor covers. (The frame is a square because fractions
-# do not know the shape of the photo.) Anchor 0 is small, anchor 1 is wide,
-# anchor 2 is tall, and anchor 3 is large. Their colours stay the same through the book. Each is the best anchor of
-# roughly a quarter of the boxes. A mean IoU of 0.56 tells you that many boxes still need a considerable correction.
+# Each frame is a whole image, so you can see how much of it an anchor covers. (The frame is a square because
+# fractions do not know the shape of the photo.) Anchor 0 is small, anchor 1 is wide, anchor 2 is tall, and anchor 3
+# is large. Wherever a figure of the book shows anchors, they have these colours. Each is the best anchor of roughly a
+# quarter of the boxes. A mean IoU of 0.56 tells you that many boxes still need a considerable correction.
 #
-# What does this mean for the running example? Each box is drawn with a solid line, and its best anchor, dashed, on the
-# same centre.
+# What does this mean for the running example? Each box is drawn with a solid line, and its best anchor with a dashed
+# one, on the same centre. The colours are now those of the anchors and not those of the classes, so the two cows
+# differ.
 
 # %%
 _, axis = plt.subplots(figsize=(8.5, 6.6))
@@ -539,13 +566,15 @@ figures.boxes_with_anchors(axis, image, boxes, anchors, title)
 plt.show()
 
 # %% [markdown]
-# The lying cow is close to anchor 1, with an IoU of 0.87. The network would hardly have to change it. The dog is somewhat wider and lower than anchor 0, which is upright. The standing cow is worst off: it is considerably
-# smaller than anchor 3 and still closer to it than to any other. These three corrections are what the network will have
-# to predict, and the next chapter writes them down as numbers.
+# The lying cow is close to anchor 1, with an IoU of 0.87. The network would hardly have to change it. The dog is
+# somewhat wider and lower than anchor 0, which is upright. The standing cow is worst off: it is considerably smaller
+# than anchor 3 and still closer to it than to any other. These three corrections are what the network will have to
+# predict, and the next chapter writes them down as numbers.
 #
 # ## Passing the anchors on
 #
-# The later chapters read the anchors from a file. It also has a fingerprint of the training data, which is a short checksum, so that a chapter
+# The later chapters read the anchors from a file. Files that one chapter writes and another one reads are called
+# *artifacts*. This one also holds a fingerprint of the training data, which is a short checksum, so that a chapter
 # notices when the anchors were made from other data.
 
 # %%
@@ -653,9 +682,9 @@ print(
 # %% [markdown]
 # ### Exercise 1.2: The IoU of boxes with a location (10 minutes)
 #
-# In this chapter all boxes share their centre, because only their width and height matter. Later we need the IoU of boxes
-# wherever they are: chapter 4 compares predictions with true boxes, and chapter 6 decides whether a detection counts as
-# correct.
+# In this chapter all boxes share their centre, because only their width and height matter. Later we need the IoU of
+# boxes wherever they are: chapter 4 compares predictions with true boxes, and chapter 6 decides whether a detection
+# counts as correct.
 #
 # Write `iou_of_boxes` for two boxes, each given by its corners xmin, ymin, xmax and ymax as fractions of the image. The
 # definition is the one you know: the shared area divided by the area that both boxes cover together. The shared part of
@@ -1016,7 +1045,8 @@ print(
 # - IoU measures how well two boxes overlap, in proportion to their size. The detector is judged by it, so we cluster
 #   with 1 - IoU. On our data this gains little.
 # - k-means alternates between two steps: give each box to its best anchor, and move each anchor to the mean of its
-#   boxes. Several starts and a fixed order make the result repeatable.
+#   boxes. Several starts protect against a poor one, and a fixed seed and a fixed order make the
+#   result repeatable.
 # - The best possible mean IoU never falls with the number of anchors, and there is no elbow. The number is a trade-off.
 # - Anchors come from the training images only.
 #

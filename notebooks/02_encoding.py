@@ -21,8 +21,8 @@
 #
 # [![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)](https://colab.research.google.com/github/yolov2-from-scratch/yolov2-from-scratch/blob/main/notebooks/02_encoding.ipynb)
 #
-# In this chapter you turn an image and its boxes into what training needs: the input of the network, and the numbers that
-# its output is compared with. The most important of them is the target, a block of the same shape as the output.
+# In this chapter you turn an image and its boxes into what training needs: the input of the network, and the numbers
+# that its output is compared with. The most important of them is the target, a block of the same shape as the output.
 #
 # **You will learn**
 #
@@ -32,7 +32,7 @@
 # - how images are augmented, and how their boxes follow,
 # - what changes, and what does not, when the image size changes during training.
 #
-# **Time:** reading 45 min, exercises 48 min, running half a minute on two CPU cores.
+# **Time:** reading 47 min, exercises 48 min, running half a minute on two CPU cores.
 #
 # *The paper*, *Darknet* and *the series* are introduced in [chapter 1](01_anchor_clustering.ipynb). All terms are in
 # [the glossary](glossary.md).
@@ -80,7 +80,8 @@ figures.setup()
 settings = yolo.load_settings()
 
 # %% [markdown]
-# Here is the pipeline again. This chapter covers the orange parts: the image, and in the lower row the truth on the grid and the target.
+# Here is the pipeline again. This chapter covers the orange parts: the image, and in the lower row the truth on the
+# grid and the target.
 
 # %%
 figures.pipeline(highlight=2)
@@ -123,8 +124,9 @@ for axis, picture in zip(axes, (photo, square), strict=True):
 plt.show()
 
 # %% [markdown]
-# Both pictures were drawn with the same four fractions for each box. A box that ends at 0.91 of the width still ends at
-# 0.91 of the width after stretching. This is why we keep boxes as fractions. We also never round them to whole pixels, which would make them less exact.
+# Both pictures were drawn with the same four fractions for each box. A box that ends at 0.91 of the width still ends
+# at 0.91 of the width after stretching. This is why we keep boxes as fractions. We also never round them to whole
+# pixels, which would make them less exact.
 #
 # Why 416? The network halves the image five times, so one cell of its output stands for 32 x 32 pixels, and 416 / 32 =
 # 13 cells. The authors wanted an odd number. Large objects are often in the middle of a photo, and with an odd number
@@ -132,8 +134,8 @@ plt.show()
 #
 # ## Which cell answers for an object?
 #
-# Multiply a fraction by 13, and you get *grid units*. In grid units, the cell borders are at whole numbers. The centre
-# of the object decides: the cell in which the centre lies is *responsible* for the object. Cutting off the decimals
+# Multiply a fraction by 13, and you get *grid units*. In grid units, the cell borders are at whole numbers. The
+# centre of the object decides: the cell in which the centre lies has to find the object. Cutting off the decimals
 # gives its column and row.
 
 # %%
@@ -147,20 +149,21 @@ for label, centre, size, cell in zip(labels, centres, sizes, cells, strict=True)
     print("size", np.round(size, 2), " column", cell[0], "row", cell[1])
 
 # %% [markdown]
-# The standing cow comes first in the file, the lying cow second. The standing cow has its centre at x = 8.44 and y = 5.55,
-# so the cell in column 8 and row 5 is responsible for it. The dog's centre lies close to the left border of its cell, at
-# x = 12.04.
+# The standing cow comes first in the file, the lying cow second. The standing cow has its centre at x = 8.44 and y =
+# 5.55, so the cell in column 8 and row 5 has to find it. The dog's centre lies close to the left border of its
+# cell, at x = 12.04.
 #
 # The `minimum` in the code is a safeguard. Rounding could put a centre exactly on the right or lower border, at 13.0,
 # and there is no column or row 13. It goes to 12.
 #
 # ## Which anchor answers for an object?
 #
-# Each cell makes four predictions, one for each anchor. The anchor whose size has the largest IoU with the object takes
-# it. Chapter 1 stored the anchors as fractions of the image. From here on we need them in the unit of the grid, so
-# `yolo.load_anchors` multiplies them by 13, once and for all. Every function of the book that comes after this point takes
-# anchors in grid units. Any pair of a cell and an anchor is called a *place*, so
-# there are 676 places. The place with the object's cell and its best anchor is *responsible* for the object.
+# Each cell makes four predictions, one for each anchor. The anchor whose size has the largest IoU with the object
+# takes it. Chapter 1 stored the anchors as fractions of the image. From here on we need them in the unit of the grid,
+# so `yolo.load_anchors` multiplies them by 13, once and for all. Every function of the book that comes after this
+# point takes anchors in grid units. Any pair of a cell and an anchor is called a *place*, so there are 676 places.
+# The place with the object's cell and its best anchor is *responsible* for the object. For short, we also call
+# its cell the responsible cell.
 
 # %%
 anchors = yolo.load_anchors(settings, splits.train)
@@ -173,11 +176,10 @@ for label, row, best in zip(labels, ious, best_anchors, strict=True):
     print(f"{settings.classes[label]:<5} IoUs", np.round(row, 2), " best anchor", best)
 
 # %% [markdown]
-# The first line of the output says where the anchors come from: from your own run of chapter 1, or else from the copy in
-# `data/reference` that the repository carries.
+# The first line of the output says where the anchors come from: from your own run of chapter 1, or else from the copy
+# in `data/reference` that the repository carries.
 #
-# > **Pitfall.** If your encoder multiplies the caller's array of anchors by 13 *in place*, running the cell a second
-# > time makes them 13 times too large. Nothing crashes. Every object then goes to the smallest anchor, and training
+# > **Pitfall.** If your encoder multiplies the caller's array of anchors by 13 *in place*, running that code a second time makes them 13 times too large. Nothing crashes. Every object then goes to the smallest anchor, and training
 # > fails quietly. Convert once, into a new array.
 #
 # Now every object has a cell and an anchor. The next figure shows them on the grid, with their row and column numbers.
@@ -193,11 +195,12 @@ plt.show()
 # %% [markdown]
 # The white dots are the centres, and the filled cells contain them. The numbers name the cells, so the left border of
 # column 8 is at x = 8.0. Colours are those of the anchors, as in chapter 1, and the dashed boxes are the anchors
-# themselves. Of the 676 pairs of a cell and an anchor, exactly three are responsible for an object. The other 673 belong
-# to the *background*, and should say that there is nothing. (One exception follows below.)
+# themselves. Of the 676 places, exactly three are responsible for an object. The other 673 belong to the
+# *background*. As a rule, they should say that there is nothing. (There is one exception, for predictions that happen
+# to fit an object well. It follows in the section on `true_boxes`.)
 #
-# Note that only the cell with the centre is responsible. The standing cow covers about forty cells, and all but one of
-# them stay background.
+# Note how few they are. The standing cow covers about forty cells with four places each, and a single one of these
+# places is responsible for it.
 #
 # ## How do raw outputs become a box?
 #
@@ -205,9 +208,9 @@ plt.show()
 # are called $t_x$, $t_y$, $t_w$ and $t_h$. They can be any numbers from minus infinity to infinity, because the last
 # layer of the network does not limit them. We need formulas that turn any four numbers into a valid box.
 #
-# **Location.** The centre should lie in the responsible cell. Let $(c_x, c_y)$ be the upper left corner of this cell in
-# grid units. Its column is $c_x$ and its row is $c_y$. The *sigmoid* function $\sigma(t) = 1 / (1 + e^{-t})$ turns any
-# number into one between 0 and 1. So
+# **Location.** The centre should lie in the cell that makes the prediction. Let $(c_x, c_y)$ be the upper left corner
+# of this cell in grid units. Its column is $c_x$ and its row is $c_y$. The *sigmoid* function $\sigma(t) = 1 / (1 +
+# e^{-t})$ turns any number into one between 0 and 1. So
 #
 # $$b_x = c_x + \sigma(t_x), \qquad b_y = c_y + \sigma(t_y)$$
 #
@@ -218,8 +221,8 @@ plt.show()
 #
 # $$b_w = a_w\, e^{t_w}, \qquad b_h = a_h\, e^{t_h}$$
 #
-# can never give a negative width. With $t_w = t_h = 0$ the box is the anchor itself. Adding ln 2 = 0.69 to $t_w$ doubles the
-# width of the box, whatever the anchor is, and subtracting it halves the width.
+# can never give a negative width. With $t_w = t_h = 0$ the box is the anchor itself. Adding ln 2 = 0.69 to $t_w$
+# doubles the width of the box, whatever the anchor is, and subtracting it halves the width.
 #
 # The figure shows both formulas for the standing cow.
 
@@ -241,9 +244,9 @@ figures.box_formulas(centres[0], sizes[0], anchors[best_anchors[0]])
 #
 # ## Can we do one box by hand?
 #
-# Let us follow the standing cow from its XML file to the four raw outputs that would describe it perfectly, and back. The
-# encoder will not need the raw outputs, because the target holds boxes in grid units, as we will see. We compute them to
-# find out what the network has to produce.
+# Let us follow the standing cow from its XML file to the four raw outputs that would describe it perfectly, and back.
+# The encoder will not need the raw outputs, because the target holds boxes in grid units, as we will see. We compute
+# them to find out what the network has to produce.
 #
 # The first half of the way leads through fractions to grid units.
 
@@ -278,10 +281,10 @@ print(f"raw outputs: {t_x:.3f} {t_y:.3f} {t_w:.3f} {t_h:.3f}")
 
 # %% [markdown]
 # All four numbers are small. This is what cells and anchors are for: the cell supplies the 8 of 8.437, the anchor
-# supplies a width of 9.13 that only has to shrink to 6.786, and the network mostly has to produce values near zero. $t_x$
-# and $t_y$ grow only where the centre is close to the border of its cell, and $t_w$ and $t_h$ only where the size is far
-# from that of the anchor. The dog's centre, at 12.04, needs a $t_x$ of -3.2. Negative $t_w$ and $t_h$ say that the cow is smaller
-# than its anchor. Now back, with the formulas from above.
+# supplies a width of 9.13 that only has to shrink to 6.786, and the network mostly has to produce values near zero.
+# $t_x$ and $t_y$ grow only where the centre is close to the border of its cell, and $t_w$ and $t_h$ only where the
+# size is far from that of the anchor. The dog's centre, at 12.04, needs a $t_x$ of -3.2. Negative $t_w$ and $t_h$ say
+# that the cow is smaller than its anchor. Now back, with the formulas from above.
 
 
 # %%
@@ -304,19 +307,29 @@ print(f"pixels: {back_xmin:.3f} {back_ymin:.3f} {back_xmax:.3f} {back_ymax:.3f}"
 #
 # ## What is in the target tensor?
 #
-# The target holds boxes, and the network gives raw outputs. How can they be compared? The loss of chapter 4 first turns
-# the raw outputs into boxes, with the formulas above, and compares afterwards. It compares centres and sizes, and it also computes an IoU. Both are
-# easy from a box in grid units, so this is what the target holds. A responsible place holds these
-# 5 + C numbers:
+# The target holds boxes, and the network gives raw outputs. How can they be compared? The loss of chapter 4 first
+# turns the raw outputs into boxes, with the formulas above, and compares afterwards. It compares centres and sizes,
+# and it also computes an IoU. Both are easy from a box in grid units, so this is what the target holds. A responsible
+# place holds these 5 + C numbers:
 #
 # | position | content |
 # |---|---|
 # | 0, 1 | centre x and y, in grid units |
 # | 2, 3 | width and height, in grid units |
-# | 4 | 1, which says "an object belongs here" (chapter 4 replaces it by the IoU of the predicted box with the object) |
+# | 4 | 1, a mark which says "an object belongs here" |
 # | 5 to 4 + C | 1 at the class of the object, 0 elsewhere (*one-hot*) |
 #
-# All other places are zero. These few lines are the whole encoder.
+# All other places are zero. Only one of these zeros asks for something, the one at position 4: there, the objectness
+# should be 0. The others just fill the array. The network always gives some box and some class probabilities, but the
+# loss does not compare them with these zeros.
+#
+# The mark deserves a remark, because it stands at the position of the objectness. It only says *where* an object
+# belongs. The objectness that the network should reach at this place is another number: the IoU of its own predicted
+# box with the object, for example 0.3 early in training and 0.8 later. So it learns to say how good its box is. As this
+# number changes all the time, it cannot be stored in the target, and the loss of chapter 4 computes it anew in each
+# step.
+#
+# These few lines are the whole encoder.
 
 # %%
 num_classes = len(settings.classes)
@@ -336,7 +349,7 @@ print("y", y.shape, " responsible places:", int(y[..., 4].sum()))
 # indexed as [row, column], so its row comes first. Confusing the two gives a target that is mirrored along the
 # diagonal.
 #
-# Let us open the tensor. On the left you see the objectness of all cells (the largest of each cell's four), and on the
+# Let us open the tensor. On the left you see the marks of all cells (the largest of each cell's four), and on the
 # right all four answers of the cell that is responsible for the standing cow.
 
 # %% tags=["slide"]
@@ -344,8 +357,8 @@ column, row = cells[0]
 figures.target_exploded(y, (row, column), settings.classes)
 
 # %% [markdown]
-# Three cells contain a 1, in the places that we know from the grid. In the opened cell, anchor 3 holds the cow: its
-# centre, its size, objectness 1, and a single 1 among the classes. The other three anchors of the same cell are all
+# Three cells contain a 1, the same three as in the figure of the grid. In the opened cell, anchor 3 holds the cow:
+# its centre, its size, the mark, and a single 1 among the classes. The other three anchors of the same cell are all
 # zeros. They are background, and should answer with an objectness of 0.
 #
 # `yolo.encode_boxes` contains the same loop, and returns a second tensor to which we come below. We compare once.
@@ -355,8 +368,8 @@ y_module, true_boxes = yolo.encode_boxes(boxes, labels, anchors, grid_size, num_
 print("the same target:", np.array_equal(y, y_module))
 
 # %% [markdown]
-# We will also need the opposite direction, from a target to boxes. We look for the places with objectness 1 and read
-# what they hold.
+# We will also need the opposite direction, from a target to boxes. We look for the marked places and read what they
+# hold.
 
 
 # %%
@@ -377,12 +390,12 @@ for box, label in zip(*boxes_in_target(y), strict=True):
 # ## What if two objects want the same place?
 #
 # A person riding a bicycle and the bicycle can have their centres in the same cell and the same best anchor. There is
-# only one place for both, so the later object completely overwrites the earlier one, as in Darknet. The earlier one is
-# lost for training in this image. Let us count how often this happens.
+# only one place for both. In such a *collision* the later object completely overwrites the earlier one, as in Darknet.
+# The earlier one is lost for training in this image. Let us count how often this happens.
 
 
 # %%
-def find_places(boxes):
+def find_places(boxes, grid_size):
     centres = (boxes[:, :2] + boxes[:, 2:]) / 2 * grid_size
     sizes = (boxes[:, 2:] - boxes[:, :2]) * grid_size
     cells = np.minimum(centres.astype(int), grid_size - 1)
@@ -390,44 +403,53 @@ def find_places(boxes):
     return [(*cell, best) for cell, best in zip(cells, best_anchors, strict=True)]
 
 
-collisions = []
-num_objects = 0
-for annotation in splits.train:
-    fractions = yolo.box_fractions(annotation)
-    places = find_places(fractions)
-    taken = {}  # place -> number of the object that has it
-    for i in np.flatnonzero(~annotation.difficult):  # difficult objects are left out
-        num_objects += 1
-        if places[i] in taken:
-            collisions.append((annotation, taken[places[i]], i))
-        taken[places[i]] = i
-print(f"{len(collisions)} of {num_objects} objects lose their place to a later one")
+def find_collisions(grid_size):
+    collisions = []  # (annotation, number of the lost object, number of the kept one)
+    for annotation in splits.train:
+        places = find_places(yolo.box_fractions(annotation), grid_size)
+        taken = {}  # place -> number of the object that has it
+        for i in np.flatnonzero(~annotation.difficult):  # difficult ones are left out
+            if places[i] in taken:
+                collisions.append((annotation, taken[places[i]], i))
+            taken[places[i]] = i
+    return collisions
 
-# %% [markdown]
-# Fewer than one object in a hundred is lost. Here are three of these cases, enlarged. The solid box is in the target,
-# and the dashed box was overwritten. Both have the colour of their anchor.
 
 # %%
+num_objects = sum(int(np.sum(~annotation.difficult)) for annotation in splits.train)
+for size in (224, 320, 416):
+    num_lost = len(find_collisions(size // yolo.CELL_SIZE))
+    print(f"{size} pixels: {num_lost} of {num_objects} objects lose their place")
+
+# %% [markdown]
+# At 416 pixels, fewer than one object in a hundred is lost. Training also uses smaller images, as we will see. At 224
+# pixels there are only 7 x 7 cells, and four objects in a hundred are lost. There are two reasons: the centres meet
+# more often in so few cells, and an object covers fewer grid units while the anchors stay as they are, so more
+# objects go to the small anchor 0. (The section on image sizes shows this.) Here are three of the cases at 416
+# pixels, enlarged. The solid box is in the target, and the dashed box was overwritten. Both have the colour of their
+# anchor.
+
+# %%
+collisions = find_collisions(grid_size)
 pairs = []
 for annotation, lost, kept in collisions[-3:]:
     pair = [lost, kept]
     fractions = yolo.box_fractions(annotation)[pair]
-    *_, anchor = find_places(fractions)[0]
+    *_, anchor = find_places(fractions, grid_size)[0]
     pairs.append((annotation, fractions, annotation.labels[pair], anchor))
 title = "Each dashed box shares its cell and its anchor with the solid one"
 figures.collisions(pairs, settings.classes, title)
 
 # %% [markdown]
-# In all three pictures, both centres (dots) lie in one cell (black). The two boxes need not look alike: the car is wide and the person
-# in front of it is tall. It is enough that both have the same best anchor, and for nearly all small boxes that is anchor
+# In all three pictures, both centres (dots) lie in one cell (black). (The pictures show the photo before it is
+# stretched, so the cell is wider than high.) The two boxes need not look alike: the car is wide and the person in
+# front of it is tall. It is enough that both have the same best anchor, and for nearly all small boxes that is anchor
 # 0. So encoding loses some boxes. If two objects in one cell go to different anchors, both are kept, and this is why it
-# helps to have several anchors. A finer grid would also help. We counted at 416 pixels: larger images have a
-# finer grid and should lose fewer objects, smaller images a coarser one.
+# helps to have several anchors. Larger images help too, as the three counts show.
 #
 # > **Pitfall.** If the encoder only *sets* numbers instead of replacing the whole vector, the second object leaves a
 # > mixture: its own box, with the class bits of both objects. The network is then asked to be certain of a bicycle and
-# > of a person at the same time. Our encoder writes a complete new vector. The next cell shows it with two boxes of different classes in one
-# > place: there is one answer, and it has a single class.
+# > of a person at the same time. Our encoder writes a complete new vector. The code below puts two boxes of different classes in one place: there is one answer, and it has a single class.
 
 # %%
 same_place = [[0.40, 0.40, 0.60, 0.80], [0.41, 0.41, 0.60, 0.80]]
@@ -439,8 +461,9 @@ print("answers:", len(answer), " classes in it:", int(answer[0, 5:].sum()))
 # %% [markdown]
 # ## What is `true_boxes` for?
 #
-# The second tensor of `yolo.encode_boxes` is a plain list of all boxes of the image, as centre and size in grid units.
-# It always has 50 rows, because tensors of one batch need one shape. Unused rows are zero.
+# The second tensor of `yolo.encode_boxes` is a plain list of all boxes of the image (without the difficult ones), as
+# centre and size in grid units. It always has 50 rows, because tensors of one batch need one shape. Unused rows are
+# zero.
 
 # %%
 print("true_boxes", true_boxes.shape)
@@ -448,10 +471,10 @@ print(np.round(true_boxes[0, 0, 0, :4], 2))
 
 # %% [markdown]
 # The loss of chapter 4 needs this list for a rule of fairness. A prediction that is not responsible for an object
-# should say "background". But sometimes such a prediction happens to describe an object very well, for example from the
-# neighbouring cell. It would be wrong to punish it. So the loss compares each of the 676 predictions with every true
-# box of the image. Of the predictions that are not responsible, it excuses those with an IoU above 0.6: nobody asks them
-# to say "background". Lost objects are in the list too, so it is also fair to predictions that find them.
+# should say "background". But sometimes such a prediction happens to describe an object very well, for example from
+# the neighbouring cell. It would be wrong to punish it. So the loss compares each of the 676 predictions with every
+# true box of the image. Of the predictions that are not responsible, it excuses those with an IoU above 0.6: nobody
+# asks them to say "background". Lost objects are in the list too, so it is also fair to predictions that find them.
 #
 # The three ones in its shape let NumPy and TensorFlow compare every prediction with every box without a loop. The rule
 # for this is called *broadcasting*: where one of two arrays has a length of 1, it is repeated to match the other.
@@ -462,7 +485,7 @@ print(np.round(true_boxes[0, 0, 0, :4], 2))
 # | `true_boxes` | (1, 1, 1, 50, 4) |
 # | differences of their coordinates | (13, 13, 4, 50, 4) |
 #
-# If an image has more than 50 boxes, only the 50 largest are kept.
+# If an image has more than 50 boxes, only the 50 largest are kept in `true_boxes`. The target `y` has all of them.
 #
 # ## Where do image and target come together?
 #
@@ -483,8 +506,9 @@ print(f"{num_difficult} difficult training objects are left out")
 # %% [markdown]
 # ## How do we get more out of the same images?
 #
-# A network with millions of weights can learn our 400 training images by heart. *Augmentation* makes that harder: each time an image
-# is used, it is changed at random, in ways after which we still know the right answer. We use the three changes that Darknet uses.
+# A network with millions of weights can learn our 400 training images by heart. *Augmentation* makes that harder:
+# each time an image is used, it is changed at random, in ways after which we still know the right answer. We use the
+# three changes that Darknet uses.
 #
 # 1. **Moved borders.** Each of the four borders moves in or out by up to 20 % of the image. Moving in crops the image,
 #    moving out adds grey. As the result is stretched to a square again, objects change their location, size and shape.
@@ -514,15 +538,17 @@ for axis, (title, picture, its_boxes, its_labels) in zip(axes, steps, strict=Tru
 plt.show()
 
 # %% [markdown]
-# With these random numbers, the left border moves out and leaves a grey bar, while the other three borders move in. The cows become taller, and half of the dog is cut away, together with half of its box. Then the image is mirrored, and the last step makes it darker and turns
-# the orange cow olive.
+# With these random numbers, the left border moves out and leaves a grey bar, while the other three borders move in.
+# The cows become taller, and half of the dog is cut away, together with half of its box. Then the image is mirrored,
+# and the last step makes it darker and turns the orange cow olive.
 #
 # A box that crosses the new border is cut there. If less than a quarter of its area stays visible, we drop it. A
 # visible hoof should not count as a cow.
 #
-# Each pass over the data, called an *epoch*, makes new random changes. `yolo.make_example` makes them when it gets a random number generator as its last argument. Here are two images beside
-# three augmented versions of each. Both rows use the same three seeds, so the changes in a column are the same. The boxes
-# come from the targets `y`, so you also see that image and target still fit together.
+# Each pass over the data, called an *epoch*, makes new random changes. `yolo.make_example` makes them when it gets a
+# random number generator as its last argument. Here are two images beside three augmented versions of each. Both rows
+# use the same three seeds, so the changes in a column are the same. The boxes come from the targets `y`, so you also
+# see that image and target still fit together.
 
 # %%
 second = figures.pick(splits.train, "2026_000145")
@@ -539,22 +565,24 @@ for row, annotation in zip(axes, (example, second), strict=True):
 plt.show()
 
 # %% [markdown]
-# In each row the first image is the original. Objects move, become wider or narrower, and change their colour. All boxes follow their objects, and the half of the dog that is left with seed 9 keeps half of its box. When an object is cut off, its box is cut at the same border. The rest of the box can then be a little larger than the rest of the
+# In each row the first image is the original. Objects move, become wider or narrower, and change their colour. All
+# boxes follow their objects, and the half of the dog that is left with seed 9 keeps half of its box. When an object
+# is cut off, its box is cut at the same border. The rest of the box can then be a little larger than the rest of the
 # object: a cow that was high because of its horns keeps the height of its box when the horns are cut away.
 #
 # ## What happens when the image size changes?
 #
 # During training, every tenth batch the images get a new size, in this book a multiple of 32 from 224 to 416 pixels.
-# This is *multi-scale training*.
-# The network learns to recognise objects at different sizes, and can later be used at any of them. It works because the
-# network only consists of layers that do not care about the size of their input.
+# This is *multi-scale training*. The network learns to recognise objects at different sizes, and can later be used at
+# any of them. It works because the network only consists of layers that do not care about the size of their input.
 #
-# Because the size is a multiple of 32, a cell stays 32 x 32 pixels and the *number* of cells changes. The anchors keep their size in grid units, as in Darknet. An anchor therefore has the same number of pixels in images of
-# any size, and covers a larger share of a small image.
+# Because the size is a multiple of 32, a cell stays 32 x 32 pixels and the *number* of cells changes. The anchors
+# keep their size in grid units, as in Darknet. An anchor therefore has the same number of pixels in images of any
+# size, and covers a larger share of a small image.
 
 # %%
 image_sizes = (224, 320, 416)
-_, axes = plt.subplots(1, 3, figsize=(12, 5.2), width_ratios=image_sizes)
+_, axes = plt.subplots(1, 3, figsize=(12, 6.2), width_ratios=image_sizes)
 for axis, size in zip(axes, image_sizes, strict=True):
     grid = size // yolo.CELL_SIZE
     grid_sizes = (boxes[:, 2:] - boxes[:, :2]) * grid
@@ -565,9 +593,10 @@ for axis, size in zip(axes, image_sizes, strict=True):
 plt.show()
 
 # %% [markdown]
-# This is the same photo at three image sizes, drawn roughly to scale: a cell has 32 pixels in all of them. Colours and titles show
-# the best anchors of the standing cow, the lying cow and the dog. At 416 pixels, the best anchor of the standing cow is anchor 3. At 320 it is only 5.2 grid units wide, and anchor 1 fits
-# better. At 224 even the lying cow has become so small that it goes to anchor 0.
+# This is the same photo at three image sizes, drawn to scale: a cell has 32 pixels in all of them, so all cells are
+# equally large. Colours and titles show the best anchors of the standing cow, the lying cow and the dog. At 416
+# pixels, the best anchor of the standing cow is anchor 3. At 320 the cow is only 5.2 grid units wide, and anchor 1
+# fits it better. At 224 even the lying cow has become so small that it goes to anchor 0.
 #
 # How often does the anchor change in the whole training set?
 
@@ -582,12 +611,11 @@ for size in (224, 320):
     )
 
 # %% [markdown]
-# About one object in four goes to another anchor at 320 pixels than at 416, and more than half of them at 224. This is
-# wanted.
-# At 320 pixels the standing cow is 5.2 x 32 = 167 pixels wide. A cow of 167 pixels looks the same to the network in an
-# image of any size, so it should always get the same anchor. An anchor stands for objects of about the same size *in
-# pixels*, because pixels are what the network sees. We converted the anchors at 416 pixels because this is the size at
-# which the finished detector is used.
+# About one object in four goes to another anchor at 320 pixels than at 416, and more than half of them at 224. So
+# many changes may look wrong, but they are wanted. At 320 pixels the standing cow is 5.22 x 32 = 167 pixels wide. A
+# cow of 167 pixels looks the same to the network in an image of any size, so it should always get the same anchor. An
+# anchor stands for objects of about the same size *in pixels*, because pixels are what the network sees. We converted
+# the anchors at 416 pixels because this is the size at which the finished detector is used.
 #
 # ## How do batches reach the network?
 #
@@ -603,10 +631,11 @@ print("y         ", y_batch.shape)
 print("true_boxes", true_boxes_batch.shape)
 
 # %% [markdown]
-# With `training=True` the images come in a new random order in each epoch, augmented, and in changing sizes. All images
-# of one batch have the same size, because they share one tensor. `yolo.plan_epoch` draws order and sizes from the seed
-# and the number of the epoch alone, so that training can be interrupted and continued. These are the sizes of the first
-# three epochs.
+# With `training=True` the images come in a new random order in each epoch, augmented, and in changing sizes. All
+# images of one batch have the same size, because they share one tensor. `yolo.plan_epoch` needs only the seed and the
+# number of the epoch to know order and sizes, so that training can be interrupted and continued. For the sizes, the
+# batches are counted through the whole training, and each group of ten has a size of its own that follows from the
+# seed. These are the sizes of the first three epochs.
 
 # %%
 for epoch in range(3):
@@ -657,7 +686,7 @@ before = np.array([173, 110, 273, 190]) / 416  # the box of exercise 2.4
 # | 2 | 2.99 | 6.76 |
 # | 3 | 9.13 | 7.62 |
 #
-# In the target, exactly one objectness `y[row, column, anchor, 4]` is 1. Which one? Predict the three indices with pen,
+# In the target, exactly one mark `y[row, column, anchor, 4]` is 1. Which one? Predict the three indices with pen,
 # paper and a calculator, before you run any code. The encoder takes the same steps for every object, and a mistake in
 # them is silent: training runs, and the network learns to answer in the wrong cell or with the wrong anchor.
 #
@@ -811,9 +840,9 @@ print(
 # 2. cut it at the borders of the new image,
 # 3. drop it if less than a quarter of its area is left after the cut.
 #
-# `yolo.box_areas(boxes)` returns the areas of n boxes, an array (n,). Compute both areas from boxes in fractions of the
-# new image, because an area in fractions of the old image has another unit. It is a good idea to draw the old image and the
-# new borders on paper first. Hand in the function.
+# `yolo.box_areas(boxes)` returns the areas of n boxes, an array (n,). Compute both areas from boxes in fractions of
+# the new image, because an area in fractions of the old image has another unit. It is a good idea to draw the old
+# image and the new borders on paper first. Hand in the function.
 
 
 # %% tags=["starter"]
@@ -1049,13 +1078,14 @@ print(
 # %% [markdown]
 # ## Key points
 #
-# - The centre picks the cell, and the best-matching size picks the anchor. This pair is responsible for the object,
-#   and all others are background.
+# - The centre picks the cell, and the best-matching size picks the anchor. This pair is responsible for the object, and all
+#   others are background, unless they happen to fit an object well.
 # - A grid unit is the side of a cell. Fractions times 13 are grid units, at 416 pixels.
 # - A raw output becomes a location with the sigmoid, so the centre cannot leave the cell, and a size with the exponential,
 #   which scales the anchor. Both can be inverted.
-# - The target `y` has 5 + C numbers for each cell and anchor. If several objects share both, only the last is kept, here
-#   fewer than one object in a hundred.
+# - The target `y` has 5 + C numbers for each cell and anchor. If several objects share both, only the last is kept.
+#   Without augmentation this costs fewer
+#   than one object in a hundred at 416 pixels, and four at 224.
 # - `true_boxes` lists all boxes, so that the loss can excuse good predictions that were not responsible.
 # - Augmentation changes images and boxes together. When the image size changes, the cells stay 32 pixels wide and the
 #   anchors keep their grid units.

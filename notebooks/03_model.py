@@ -32,12 +32,12 @@
 # - what the passthrough is, and why Darknet's version differs from `tf.nn.space_to_depth`,
 # - how weights are stored in a file, and what you gain by starting from pre-trained ones.
 #
-# **Time:** reading 58 min, exercises 45 min, running half a minute on two CPU cores.
+# **Time:** reading 60 min, exercises 45 min, running half a minute on two CPU cores.
 #
 # Three names appear throughout. *The paper* is [YOLO9000](https://arxiv.org/abs/1612.08242), which introduced YOLOv2.
-# *Darknet* is the [program](https://github.com/pjreddie/darknet) of its authors. *The series* is the set of blog posts
-# by Yumi that these chapters follow; names such as `define_YOLOv2` come from there. Other terms are explained where they
-# first appear, and collected in [the glossary](glossary.md).
+# *Darknet* is the [program](https://github.com/pjreddie/darknet) of its authors. *The series* is the set of blog
+# posts by Yumi that these chapters follow; names such as `define_YOLOv2` come from there. Other terms are explained
+# where they first appear, and collected in [the glossary](glossary.md).
 
 # %% cellView="form" tags=["set-up"]
 # @title Set-up: find yolo_helpers.py, or fetch the repository
@@ -90,7 +90,8 @@ keras.utils.set_random_seed(settings.seed)
 figures.pipeline(highlight=3)
 
 # %% [markdown]
-# These are the tensors in play. B is the number of images in a batch, and C is the number of classes: 20 for Pascal VOC.
+# These are the tensors in play. B is the number of images in a batch, and C is the number of classes: 20 for Pascal
+# VOC.
 #
 # | name | shape | what it holds |
 # |---|---|---|
@@ -103,9 +104,9 @@ figures.pipeline(highlight=3)
 # %% [markdown]
 # ## What shape must the answer have?
 #
-# A network is easiest to understand from its end. Chapter 2 turned each photo into a target tensor, and the network will
-# be trained to reproduce that target. So the shape of its output is already decided. Let us load the running example and
-# look.
+# A network is easiest to understand from its end. Chapter 2 turned each photo into a target tensor, and the network
+# will be trained to reproduce that target. So the shape of its output is already decided. Let us load the running
+# example and look.
 
 # %%
 splits = yolo.load_splits(settings.voc_dir)
@@ -141,17 +142,19 @@ print(f"{num_anchors} x (5 + {num_classes}) = {numbers_in_a_cell} numbers in eac
 print(f"13 x 13 x {num_anchors} = {num_predictions} predictions in each image")
 
 # %% [markdown]
-# So the last layer is a convolution with exactly 100 filters (for 20 classes). Its kernel covers 1 × 1 positions: it looks at the
-# 1,024 numbers of one cell and turns them into that cell's predictions. This last layer is called the *head*.
+# So the last layer is a convolution with exactly 100 filters (for 20 classes). Its kernel covers 1 × 1 positions: it
+# looks at the 1,024 numbers of one cell and turns them into that cell's predictions. This last layer is called the
+# *head*.
 #
-# The network has no fully connected layer anywhere. A convolution does not care how large its map is, so the same weights
-# work for every image size that is a multiple of 32. Chapter 5 uses this to train with images of several sizes.
+# The network has no fully connected layer anywhere. A convolution does not care how large its map is, so the same
+# weights work for every image size that is a multiple of 32. Chapter 5 uses this to train with images of several
+# sizes.
 
 # %% [markdown]
 # ## What is repeated 22 times?
 #
-# Every convolution except the head is part of the same small block: a convolution, then batch normalization, then a leaky ReLU. The
-# series calls it `ConvBatchLReLu`.
+# Every convolution except the head is part of the same small block: a convolution, then batch normalization, then a
+# leaky ReLU. The series calls it `ConvBatchLReLu`.
 
 
 # %%
@@ -188,18 +191,18 @@ figures.channel_histograms(
 )
 
 # %% [markdown]
-# Each row of the figure is one channel, and each hill shows which values are frequent in it. After the **convolution**,
-# every channel has its own mean and its own spread. The next layer would have to cope with
-# whatever scale comes out, and after 22 such layers the values could have grown or shrunk beyond use.
+# Each row of the figure is one channel, and each hill shows which values are frequent in it. After the
+# **convolution**, every channel has its own mean and its own spread. The next layer would have to cope with whatever
+# scale comes out, and after 22 such layers the values could have grown or shrunk beyond use.
 #
 # **Batch normalization** removes this problem. For each channel it subtracts the mean of the batch and divides by the
-# standard deviation, so all means become 0 and all spreads become 1. It then multiplies by a learned scale (*gamma*) and
-# adds a learned shift (*beta*). Because the mean is subtracted anyway, a bias in the convolution would have no effect, so
-# there is none (`use_bias=False`).
+# standard deviation, so all means become 0 and all spreads become 1. It then multiplies by a learned scale (*gamma*)
+# and adds a learned shift (*beta*). Because the mean is subtracted anyway, a bias in the convolution would have no
+# effect, so there is none (`use_bias=False`).
 #
-# While it trains, it also keeps running averages of the means and variances. These are used later, when there is no batch
-# to measure. In the paper, adding batch normalization raised the mAP (mean average precision, here out of 100) from 63.4
-# to 65.8.
+# While it trains, it also keeps running averages of the means and variances. These are used later, when there is no
+# batch to measure. In the paper, adding batch normalization raised the mAP (mean average precision, here out of 100)
+# from 63.4 to 65.8.
 #
 # The **leaky ReLU** makes the network more than a chain of linear maps. Positive values pass unchanged, and negative
 # values are multiplied by 0.1. That is why the left half of each histogram is squeezed against 0. The small slope keeps
@@ -218,9 +221,9 @@ for epsilon in (1e-6, 1e-3):
     print(f"epsilon {epsilon}: {remains:.0%} of the value remains")
 
 # %% [markdown]
-# With Keras' default, such a channel would reach the next layer at a tenth of its strength. (Darknet itself adds 1e-6 to
-# the square root of the variance. Keras cannot do exactly that, because its epsilon stands under the root. With 1e-6 the difference is
-# small: Darknet would keep nearly 100 % of even this extreme channel, and we keep 95 %.)
+# With Keras' default, such a channel would reach the next layer at a tenth of its strength. (Darknet itself adds 1e-6
+# to the square root of the variance. Keras cannot do exactly that, because its epsilon stands under the root. With
+# 1e-6 the difference is small: Darknet would keep nearly 100 % of even this extreme channel, and we keep 95 %.)
 #
 # A third default is changed because our trainings are short. With `momentum=0.9` instead of 0.99, the running averages
 # follow faster.
@@ -228,27 +231,27 @@ for epsilon in (1e-6, 1e-3):
 # %% [markdown]
 # ## Which layers lie between the photo and the answer?
 #
-# The figure shows the complete network of the paper. Start at the image on the left and go down.
+# The figure shows the complete network of the paper, with a head for our 4 anchors and 20 classes. (The authors use 5
+# anchors.) Start at the image on the left and go down.
 
 # %% tags=["slide"]
 figures.architecture(image, num_anchors, num_classes)
 
 # %% [markdown]
-# The left column is the *backbone*, the part that learns to recognise things. It consists of the first 18 convolutions of
-# a network called Darknet-19; the 19th was its classifier, which a detector does not need. (Our conv 19 is
-# another layer.) Five times, *max-pooling*
-# keeps only the largest of every 2 × 2 values and so halves the map. Each time, the convolutions that follow double the
-# number of channels.
+# The left column is the *backbone*, the part that learns to recognise things. It consists of the first 18
+# convolutions of a network called Darknet-19; the 19th was its classifier, which a detector does not need. (Our conv
+# 19 is another layer.) Five times, *max-pooling* keeps only the largest of every 2 × 2 values and so halves the map.
+# Each time, the convolutions that follow double the number of channels.
 #
-# At the bottom, two more convolutions follow, and the flow turns upwards. At the *concatenation*, the coarse 13 × 13 map is joined with a finer one: the map of conv 13, which is still 26 × 26,
-# has taken a short cut round the last pooling (red arrow). This short cut is the *passthrough*. On it, conv 21 reduces
-# the number of channels, and a *reordering* turns 26 × 26 into 13 × 13. One more convolution mixes the two maps, and the
-# head makes the raw output. In
-# every cell, it holds one row of numbers for each anchor.
+# At the bottom, two more convolutions follow, and the flow turns upwards. At the *concatenation*, the coarse 13 × 13
+# map is joined with a finer one: the map of conv 13, which is still 26 × 26, has taken a short cut round the last
+# pooling (red arrow). This short cut is the *passthrough*. On it, conv 21 reduces the number of channels, and a
+# *reordering* turns 26 × 26 into 13 × 13. One more convolution mixes the two maps, and the head makes the raw output.
+# In every cell, it holds one row of numbers for each anchor.
 #
-# In code, we write the backbone first. Many of its 3 × 3 convolutions alternate with 1 × 1 convolutions that halve the
-# number of channels. They save weights, and therefore work: a 3 × 3 convolution from 1,024 to 1,024 channels has 9.4 million weights, but
-# 1 × 1 to 512 channels and 3 × 3 back to 1,024 have 5.2 million together.
+# In code, we write the backbone first. Many of its 3 × 3 convolutions alternate with 1 × 1 convolutions that halve
+# the number of channels. They save weights, and therefore work: a 3 × 3 convolution from 1,024 to 1,024 channels has
+# 9.4 million weights, but 1 × 1 to 512 channels and 3 × 3 back to 1,024 have 5.2 million together.
 
 
 # %%
@@ -277,9 +280,9 @@ def darknet19(x):
 
 
 # %% [markdown]
-# The rest adds what detection needs. `yolo.Passthrough` does the reordering: it turns the 26 × 26 map into a 13 × 13 map
-# with four times as many channels. How it does so is the subject of a section below. For easy reading we fix the image
-# size at 416 here.
+# The rest adds what detection needs. `yolo.Passthrough` does the reordering: it turns the 26 × 26 map into a 13 × 13
+# map with four times as many channels. How it does so is the subject of a section below. For easy reading we fix the
+# image size at 416 here.
 
 
 # %%
@@ -317,14 +320,15 @@ print(f"{total - trainable:,} are running means and variances")
 # %% [markdown]
 # ### The same network in `yolo_helpers.py`
 #
-# The following chapters use `yolo.build_yolov2`, which builds this network in a loop over a table of layers. It adds two
-# conveniences. With `image_size=None` it accepts every multiple of 32. And `width=0.25` gives every layer except
-# the head a quarter of its filters, hence about a sixteenth of the weights. The settings of this project come as two *profiles*: `tiny`, with this
-# small network and rendered images, trains on two CPU cores in minutes, and `full` is the paper's network for the real
-# Pascal VOC. Unless you choose another one, you are working with `tiny`.
+# The following chapters use `yolo.build_yolov2`, which builds this network in a loop over a table of layers. It adds
+# two conveniences. With `image_size=None` it accepts every multiple of 32. And `width=0.25` gives every layer except
+# the head a quarter of its filters, hence about a sixteenth of the weights. The settings of this project come as two
+# *profiles*: `tiny`, with this small network and rendered images, trains on two CPU cores in minutes, and `full` is
+# the paper's network for the real Pascal VOC. You are working with `tiny`, unless you set the environment variable
+# `YOLO_PROFILE` to `full` before you start Jupyter (see the [README](../README.md)).
 #
-# Is it really the same network? We copy all weights from one to the other and compare the raw outputs for our photo. The
-# batch normalizations get random numbers first, because their initial zeros and ones would hide mistakes.
+# Is it really the same network? We copy all weights from one to the other and compare the raw outputs for our photo.
+# The batch normalizations get random numbers first, because their initial zeros and ones would hide mistakes.
 
 
 # %%
@@ -355,8 +359,8 @@ print(f"            width 0.25 {small.count_params():,}")
 # %% [markdown]
 # ## Where are the weights, and where is the work?
 #
-# A convolution with a k × k kernel has k · k · (channels in) · (channels out) weights. It uses each of them once at every
-# position of its map. So the number of multiplications is the number of weights times the number of positions.
+# A convolution with a k × k kernel has k · k · (channels in) · (channels out) weights. It uses each of them once at
+# every position of its map. So the number of multiplications is the number of weights times the number of positions.
 
 # %%
 # The sides of the 23 maps, in the order of the convolutions.
@@ -374,21 +378,23 @@ print(f"{heavy / sum(weights):.0%} of the weights are in conv_19, conv_20 and co
 figures.layer_costs(range(1, 24), weights, work)
 
 # %% [markdown]
-# The early layers have few weights, but use them at up to 173,056 positions. The late layers have only 169 positions, but
-# weights by the million. A pooling leaves a quarter of the positions. If the channels double at the same time, a 3 × 3
-# layer has four times the weights, because it has twice as many channels on both sides. Four times the weights at a quarter of the
-# positions are the same work. This is why so many bars of the work are equally high. Two practical rules follow. If the network is too large for your disk or
-# memory, the last 3 × 3 layers are the place to save, and that saves work too. If it is too slow, smaller images help every layer:
-# half the side means a quarter of the work.
+# The early layers have few weights, but use them at up to 173,056 positions. The late layers have only 169 positions,
+# but weights by the million. A pooling leaves a quarter of the positions. If the channels double at the same time, a
+# 3 × 3 layer has four times the weights, because it has twice as many channels on both sides. Four times the weights
+# at a quarter of the positions are the same work. This is why so many bars of the work are equally high. Two
+# practical rules follow. If the network is too large for your disk or memory, the last 3 × 3 layers are the place to
+# save, and that saves work too. If it is too slow, smaller images help every layer: half the side means a quarter of
+# the work.
 
 # %% [markdown]
 # ## How much of the photo does one cell see?
 #
-# A cell is 32 pixels wide, and yet it has to predict boxes that fill the photo. This works because its value depends on
-# many more pixels than its own 32. The square of pixels that can influence an output is called its *receptive field*. It
-# follows from the architecture alone. Call the distance in pixels between neighbouring positions of a map its *spacing*. It
-# starts at 1 and doubles at every pooling. A k × k kernel makes the field wider by k - 1 spacings, and a pooling by one
-# spacing. In the code, `yolo.DARKNET19` is the backbone as a list of "pool" and (filters, kernel size).
+# A cell is 32 pixels wide, and yet it has to predict boxes that fill the photo. This works because its value depends
+# on many more pixels than its own 32. The square of pixels that can influence an output is called its *receptive
+# field*. It follows from the architecture alone. Call the distance in pixels between neighbouring positions of a map
+# its *spacing*. It starts at 1 and doubles at every pooling. A k × k kernel makes the field wider by k - 1 spacings,
+# and a pooling by one spacing. In the code, `yolo.DARKNET19` is the backbone as a list of "pool" and (filters, kernel
+# size).
 
 # %%
 field, spacing = 1, 1  # in pixels
@@ -403,13 +409,14 @@ field += 3 * 2 * spacing  # conv_19, conv_20 and conv_22
 print(f"theoretical receptive field: {field} x {field} pixels")
 
 # %% [markdown]
-# The field is wider than the photo of 416 × 416 pixels, so a cell in the middle can see all of it. But it is a *theoretical* limit. It says which
-# pixels can have an influence, not how much each of them has. A pixel near the border of the field reaches the output
-# along few paths, a pixel in the middle along very many.
+# The field is wider than the photo of 416 × 416 pixels, so a cell in the middle can see all of it. But it is a
+# *theoretical* limit. It says which pixels can have an influence, not how much each of them has. A pixel near the
+# border of the field reaches the output along few paths, a pixel in the middle along very many.
 #
 # We can measure the influence: it is the gradient of a cell's values with respect to the pixels. (`tf.GradientTape`
-# records a calculation, and can then say how much its result changes with each input.) We use an image of 640 × 640 pixels, so that the whole field fits in, and the network `small` from above, which has a
-# quarter of the filters and random weights.
+# records a calculation, and can then say how much its result changes with each input.) We use an image of 640 × 640
+# pixels, so that the whole field fits in, and the network `small` from above, which has a quarter of the filters and
+# random weights.
 
 # %%
 large_image, _, _ = yolo.make_example(example, anchors, 640, num_classes)
@@ -433,20 +440,20 @@ print(f"90 % of the influence comes from {side} x {side} pixels")
 figures.seen_pixels(large_image, influence, field, side, cell)
 
 # %% [markdown]
-# The stronger the red, the larger the influence. Nine tenths of it come from the blue square, which has less than half of
-# the area of the theoretical field (dashed). It is concentrated
-# round the cell, and spread unevenly. This smaller area is called the *effective* receptive field. It differs from image
-# to image, and training is reported to enlarge it (Luo et al. 2016). It is still many times larger than the cell, and so a cell can judge objects
-# that reach far beyond its own border.
+# The stronger the red, the larger the influence. Nine tenths of it come from the blue square, which has less than
+# half of the area of the theoretical field (dashed). It is concentrated round the cell, and spread unevenly. This
+# smaller area is called the *effective* receptive field. It differs from image to image, and training is reported to
+# enlarge it (Luo et al. 2016). It is still many times larger than the cell, and so a cell can judge objects that
+# reach far beyond its own border.
 
 # %% [markdown]
 # ## What does the passthrough do?
 #
-# Each pooling makes the map coarser. A small object such as our dog covers only about two and a half cells of the 13 × 13
-# map, but ten positions of the 26 × 26 map, where its parts are still apart. The passthrough brings that finer map to the
-# end of the network. First, conv 21 turns the 512 channels of this map into 64. These 64 channels then have to become
-# 13 × 13, so that they can be concatenated, and in that step no value should be lost. The solution is to move values from positions to channels: one channel of 26 × 26 becomes four channels
-# of 13 × 13.
+# Each pooling makes the map coarser. A small object such as our dog covers only about two and a half cells of the 13
+# × 13 map, but ten positions of the 26 × 26 map, where its parts are still apart. The passthrough brings that finer
+# map to the end of the network. First, conv 21 turns the 512 channels of this map into 64. These 64 channels then
+# have to become 13 × 13, so that they can be concatenated, and in that step no value should be lost. The solution is
+# to move values from positions to channels: one channel of 26 × 26 becomes four channels of 13 × 13.
 #
 # TensorFlow has a function for this, `tf.nn.space_to_depth`. From every 2 × 2 block of a channel, it sends the
 # upper left value to one output channel, the upper right value to a second, and so on. Darknet has one too, called
@@ -474,16 +481,22 @@ figures.reordered_channels(
 )
 
 # %% [markdown]
-# The figure shows channel 0 of the input and of the two results. `space_to_depth` takes 0, 2, 8 and 10, the upper left
-# values of the four blocks, and each stays where it was. Darknet takes 0, 2, 4 and 6. All of them come from the upper
-# half of the input, but 4 and 6 are put into the lower half of the output. The reason is that Darknet's code treats the map in memory as if it
-# had a quarter of its channels and twice its height and width. In memory, the rows of a channel follow one another, and
-# after its last row comes the first row of the next channel. One row of the supposed wider map is therefore two real
-# rows, here rows 0 and 1 with the values 0 to 7. Both belong to the upper cells, but the reordering writes them one below
-# the other, so 4 and 6 land one cell too low. Whether that was intended is unknown.
+# The figure shows channel 0 of the input and of the two results. The dashed line separates the upper cells from the
+# lower ones. `space_to_depth` takes 0, 2, 8 and 10, the upper left values of the four blocks, and each stays where it
+# was. Darknet takes 0, 2, 4 and 6. All of them come from the upper half of the input, but 4 and 6 are put into the
+# lower half of the output.
 #
-# All 16 output channels together contain all 64 values, so no information is lost in either order. But with Darknet's order, many values move to another place. The next figure shows what this means at the network's real size, for two cells: it marks the pixels of
-# the 26 × 26 map whose values arrive there.
+# How does that happen? Darknet's code treats the map in memory as if it had a quarter of its channels and twice its
+# height and width. In memory, the rows of a channel follow one another, and after its last row comes the first row of
+# the next channel. So in our example, Darknet sees one channel of 8 × 8 instead of four channels of 4 × 4, and its
+# first row is 0 1 2 3 4 5 6 7. For the first part of the result it takes every second value of every second row. The
+# first row gives 0 2 4 6. But the output is only two values wide, so these four fill two of its rows: 0 2, and below it
+# 4 6. The values 4 and 6 come from row 1 of the real input and belong to the upper cells, so they have landed one cell
+# too low. Whether that was intended is unknown.
+#
+# All 16 output channels together contain all 64 values, so no information is lost in either order. But with Darknet's
+# order, many values move to another place. The next figure shows what this means at the network's real size, for two
+# cells: it marks the pixels of the 26 × 26 map whose values arrive there.
 
 # %%
 pixel_numbers = np.arange(26 * 26).reshape(1, 26, 26, 1)
@@ -495,15 +508,16 @@ sources = {
 figures.passthrough_sources(sources, {(5, 8): figures.BLUE, (12, 3): figures.RED})
 
 # %% [markdown]
-# With `space_to_depth`, each cell receives exactly its own four pixels. With Darknet's order, some of its values come
-# from the rows just above and below. For the cell at the lower border (red), some even come from the top of the photo,
-# because the next row in memory belongs to the next channel.
+# With `space_to_depth`, each cell receives exactly its own four pixels. With Darknet's order, half of all values end
+# up in a cell other than their own, nearly always in the one just above or just below it. For the cell at the lower
+# border (red), some even come from the top of the photo, because the next row in memory belongs to the next channel.
+# (The figure collects all 256 channels of a cell. On the left, each of its four pixels sends all of its 64 values. On
+# the right, eight pixels are marked, and each sends only half of its values here.)
 #
-# Does it matter? A network that is trained with one order learns to use that order. The paper reports
-# that adding the passthrough raised the mAP from 74.4 to 75.4. On the small data set of this repository we could not confirm a benefit. In short trainings with an earlier recipe, we
-# compared Darknet's order, `space_to_depth` and no passthrough at all. The three differed less than runs that differ only
-# in their seed, so for our data the question is undecided. With today's recipe it has not been measured yet; the script
-# [ablation.py](scripts/ablation.py) can compare trainings with and without the passthrough.
+# Does it matter? A network that is trained with one order learns to use that order. The paper reports that adding the
+# passthrough raised the mAP from 74.4 to 75.4. In short trainings on rendered images, the mAP was 0.135 without the
+# passthrough and 0.159 with it. All four pairs of trainings had the same sign, but they varied so much that the
+# question is undecided (see the table in the [README](../README.md#what-does-each-part-give)).
 #
 # > **Pitfall.** The order does matter when weights are loaded that were trained with the other one. The shapes fit, nothing
 # > complains, and half of the fine features arrive in the wrong place. Many ports of YOLOv2 load Darknet's weights into a
@@ -512,8 +526,8 @@ figures.passthrough_sources(sources, {(5, 8): figures.BLUE, (12, 3): figures.RED
 # %% [markdown]
 # ## How are weights stored in a file?
 #
-# Training a network from nothing takes long, so trained weights are passed on as files. Darknet's format is as simple as
-# a format can be.
+# Training a network from nothing takes long, so trained weights are passed on as files. Darknet's format is as simple
+# as a format can be.
 
 # %%
 figures.weights_file()
@@ -522,11 +536,11 @@ figures.weights_file()
 # If file formats do not interest you, jump to the section on pre-trained weights. All you need is that
 # `load_darknet_weights` reads such a file, and that `head=False` leaves out the last layer.
 #
-# There are no names, no shapes and no checksum. A program that reads the file must know the network, and must read exactly
-# the right count of numbers for each layer. The header holds three version numbers and the number of images that the
-# network was trained on. Old files store that number in 4 bytes and newer ones in 8, hence the header of 16 or 20 bytes.
-# Darknet stores the axes of a kernel in another order than Keras, so
-# the reader swaps them. We write our small network into such a file and look at its beginning.
+# There are no names, no shapes and no checksum. A program that reads the file must know the network, and must read
+# exactly the right count of numbers for each layer. The header holds three version numbers and the number of images
+# that the network was trained on. Old files store that number in 4 bytes and newer ones in 8, hence the header of 16
+# or 20 bytes. Darknet stores the axes of a kernel in another order than Keras, so the reader swaps them. We write our
+# small network into such a file and look at its beginning.
 
 # %%
 path = Path(tempfile.mkdtemp()) / "small.weights"
@@ -542,12 +556,13 @@ for name, vector in zip(["beta", "gamma", "mean", "variance"], vectors, strict=T
 print("20 + 4 x parameters:", len(content) == 20 + 4 * small.count_params())
 
 # %% [markdown]
-# The first layer has 8 filters at this width, so beta, gamma, mean and variance are 8 numbers each. In a fresh network they
-# are zeros and ones. The last line confirms the arithmetic: 20 bytes of header, and then 4 bytes for each parameter.
+# The first layer has 8 filters at this width, so beta, gamma, mean and variance are 8 numbers each. In a fresh
+# network they are zeros and ones. The last line confirms the arithmetic: 20 bytes of header, and then 4 bytes for
+# each parameter.
 #
-# The same arithmetic tells you what is in a file that you have downloaded. The authors' `yolov2.weights` has 203,934,260
-# bytes. That is an older header of 16 bytes and 4 × 50,983,561, which is our network with a head of
-# 425 filters: the 80 classes of COCO, a large public data set of photos, and 5 anchors.
+# The same arithmetic tells you what is in a file that you have downloaded. The authors' `yolov2.weights` has
+# 203,934,260 bytes. That is an older header of 16 bytes and 4 × 50,983,561, which is our network with a head of 425
+# filters: the 80 classes of COCO, a large public data set of photos, and 5 anchors.
 #
 # Now we read the file into a network with other random weights. Afterwards both must give the same raw output.
 
@@ -583,10 +598,10 @@ except ValueError as error:
 # %% [markdown]
 # ### Does another program read the same network?
 #
-# Our reader and our writer could share a mistake. OpenCV 4 can run Darknet networks, with code written by other people in
-# another language. It needs the weights and a `.cfg` file, a text that lists the layers. We let it run our network on the
-# running example, again with random numbers in the batch normalizations. (What the second cell prints depends on your
-# version of OpenCV, because version 5 has no Darknet reader.)
+# Our reader and our writer could share a mistake. OpenCV 4 can run Darknet networks, with code written by other
+# people in another language. It needs the weights and a `.cfg` file, a text that lists the layers. We let it run our
+# network on the running example, again with random numbers in the batch normalizations. (What the second cell prints
+# depends on your version of OpenCV, because version 5 has no Darknet reader.)
 
 # %%
 randomise_norms(small)
@@ -612,22 +627,22 @@ else:
     print(f"OpenCV {cv2.__version__} has no Darknet reader")
 
 # %% [markdown]
-# If both programs give the same raw output, then the order of the layers, the layout of the kernels, the slope of the leaky ReLU and the
-# passthrough are what OpenCV's reader of Darknet files expects. (Epsilon is hardly tested here, because the random
-# variances are far from 0.)
+# If both programs give the same raw output, then the order of the layers, the layout of the kernels, the slope of the
+# leaky ReLU and the passthrough are what OpenCV's reader of Darknet files expects. (Epsilon is hardly tested here,
+# because the random variances are far from 0.)
 
 # %% [markdown]
 # ## What do pre-trained weights bring?
 #
-# The data set of this repository has 400 training images. That is little for a network with millions of weights, which
-# starts without knowing what a leg or a wheel is. *Transfer learning* is the way out. Someone trains the network on a larger data set.
-# We take over its weights, except for the head, which belongs to the other classes and anchors. Then we continue the
-# training on our own data, which is called *fine-tuning*. Surfaces, outlines and parts that the network has learned to recognise are useful for our objects too, even for classes
-# that it has never seen.
+# The data set of this repository has 400 training images. That is little for a network with millions of weights,
+# which starts without knowing what a leg or a wheel is. *Transfer learning* is the way out. Someone trains the
+# network on a larger data set. We take over its weights, except for the head, which belongs to the other classes and
+# anchors. Then we continue the training on our own data, which is called *fine-tuning*. Surfaces, outlines and parts
+# that the network has learned to recognise are useful for our objects too, even for classes that it has never seen.
 #
-# The paper works in this way. Its backbone first learns to classify the 1.28 million images of ImageNet, and then becomes
-# part of a detector. The series goes one step further and starts from a complete detector, trained
-# on COCO. We follow the series:
+# The paper works in this way. Its backbone first learns to classify the 1.28 million images of ImageNet, and then
+# becomes part of a detector. The series goes one step further and starts from a complete detector, trained on COCO.
+# We follow the series:
 #
 # - The profile `full` starts from `yolov2.weights`, the authors' detector for the 80 classes of COCO.
 # - The profile `tiny` starts from `data/pretrained/tiny.weights`. We have trained this small detector on rendered scenes
@@ -635,8 +650,8 @@ else:
 #   learned from other classes, which makes these five classes an honest test of transfer. Chapter 5 reports how well they
 #   are learned.
 #
-# `settings.weights` names the file. It is `None` if you have set `YOLO_WEIGHTS=none` to do without. In the profile `full`,
-# the next cell downloads the file if it is missing.
+# `settings.weights` names the file. It is `None` if you have set the environment variable `YOLO_WEIGHTS` to `none`.
+# In the profile `full`, the next cell downloads the file if it is missing.
 
 # %%
 coco_weights = yolo.ROOT / "data" / "yolov2.weights"
@@ -681,14 +696,14 @@ for name in ("conv_1", "conv_3", "conv_9", "conv_14", "conv_20"):
     print(f"{name:7} correlation {np.corrcoef(before, after)[0, 1]:.2f}")
 
 # %% [markdown]
-# With the weights of the profile `tiny`, the correlation falls with depth. The first layers have hardly changed. Even a
-# random 3 × 3 filter reacts to some edge or colour, so the network may have been able to use these filters almost as they
-# were. The last layers have moved much further from their start: in this small network, pre-training has changed
-# mostly the later layers.
+# With the weights of the profile `tiny`, the correlation falls with depth. The first layers have hardly changed. Even
+# a random 3 × 3 filter reacts to some edge or colour, so the network may have been able to use these filters almost
+# as they were. The last layers have moved much further from their start: in this small network, pre-training has
+# changed mostly the later layers.
 #
-# We can see what it has learned in the feature maps of the running example. For an early layer (conv 3) and a late one
-# (conv 20), the figure shows the three channels with the largest spread. The random network has no running averages yet,
-# so its batch normalizations measure this photo instead (`training=True`).
+# We can see what it has learned in the feature maps of the running example. For an early layer (conv 3) and a late
+# one (conv 20), the figure shows the three channels with the largest spread. The random network has no running
+# averages yet, so its batch normalizations measure this photo instead (`training=True`).
 
 # %% tags=["slide"]
 layer_names = {"leaky_3": "conv 3, 104 × 104", "leaky_20": "conv 20, 13 × 13"}
@@ -699,15 +714,17 @@ for name, model in networks.items():
     values = inner(image[None], training=model is random_network)
     values = [value.numpy()[0] for value in values]
     maps[name] = list(zip(layer_names.values(), values, strict=True))
-title = "After pre-training, a late layer responds in fewer and larger areas"
+title = "Conv 20: spots with random weights, one band after pre-training"
 figures.feature_maps(image, maps, title)
 
 # %% [markdown]
-# Bright means large, and each picture has its own scale. In the early layer, both networks show mostly edges. Some channels of the random one
-# also respond to areas such as the sky. In the late layer they differ. The random channels respond to scattered spots, the brightest of them on the left,
-# round the lying cow. The loaded channels respond in one connected band at the height of the horizon and the upper half of the cows, although the pre-training of `tiny` has
-# never shown a cow. Whether they react to the animals, to the horizon or only to the place where objects often are, one image cannot tell.
-# It is a hint and no more. Chapter 5 measures what the weights are worth.
+# Bright means large, and each picture has its own scale. In the early layer, both networks show mostly edges. Some
+# channels of the random one also respond to areas such as the sky. In the late layer they differ. The random channels
+# respond to scattered spots, the brightest of them on the left, round the lying cow. The loaded channels respond in
+# one connected band at the height of the horizon and the upper half of the cows, although the pre-training of `tiny`
+# has never shown a cow. Whether they react to the animals, to the horizon or only to the place where objects often
+# are, one image cannot tell. It is a hint and no more, also because the two networks normalize differently here.
+# Chapter 5 measures what the weights are worth.
 #
 # Chapter 5 must train from exactly the weights that you have seen here. So we write down the name and the checksum of
 # the file.
@@ -726,20 +743,22 @@ yolo.write_json(
 # %% [markdown]
 # ## How should the head start?
 #
-# The head alone still has random weights. What does the network answer with them? Remember from chapter 2 how a raw output
-# becomes a prediction: a sigmoid turns the two location numbers into an offset inside the cell, an exponential turns
-# the two size numbers into factors for the anchor's width and height, and another sigmoid gives the objectness.
+# The head alone still has random weights. What does the network answer with them? Remember from chapter 2 how a raw
+# output becomes a prediction: a sigmoid turns the two location numbers into an offset inside the cell, an exponential
+# turns the two size numbers into factors for the anchor's width and height, and another sigmoid gives the objectness.
 # The class numbers become probabilities by a softmax.
 #
-# Suppose that all raw outputs are 0. The sigmoid of 0 is 0.5 and the exponential of 0 is 1. So every prediction is its
-# anchor, in the middle of its cell, with an objectness of 0.5 and the same probability for each class. For boxes and classes that is a good start: the boxes are
-# sensible, no class is preferred, and no sigmoid is so close to 0 or 1 that its gradient vanishes. For the objectness,
-# chapter 5 will choose a smaller value, because nearly all predictions are background. Chapter 4 shows why.
+# Suppose that all raw outputs are 0. The sigmoid of 0 is 0.5 and the exponential of 0 is 1. So every prediction is
+# its anchor, in the middle of its cell, with an objectness of 0.5 and the same probability for each class. For boxes
+# and classes that is a good start: the boxes are sensible, no class is preferred, and no sigmoid is so close to 0 or
+# 1 that its gradient vanishes. Only for the objectness it is not: nearly all predictions are background, and with 0.5
+# everywhere they make up nearly the whole loss, as chapter 4 will measure. So chapter 5 lowers the objectness before
+# it trains. Here we leave it at 0.5.
 #
-# `build_yolov2` therefore draws the head's weights with a small standard deviation of 0.01 and sets its bias to 0. The
-# raw outputs are then close to 0. Let us check this for the 676 predictions of the running example, and compare it with a head whose
-# weights are ten times as large. Since the head is linear and its bias is 0, ten times the weights simply
-# mean ten times the raw output.
+# To keep the raw outputs close to 0, `build_yolov2` draws the head's weights with a small standard deviation of 0.01
+# and sets its bias to 0. Let us check this for the 676 predictions of the running example, and compare it with a head
+# whose weights are ten times as large. Since the head is linear and its bias is 0, ten times the weights simply mean
+# ten times the raw output.
 
 # %%
 raw = network(image[None], training=False).numpy()
@@ -756,19 +775,24 @@ for name, output in heads.items():
 cells = np.argwhere(target[..., 4].any(axis=-1))  # where the objects' centres are
 boxes = [yolo.decode_predictions(output, anchors).boxes[0] for output in heads.values()]
 figures.first_predictions(
-    image, boxes, cells, list(heads), "A small start keeps every box near its anchor"
+    image,
+    boxes,
+    cells,
+    list(heads),
+    "A small start keeps most boxes near their anchors",
 )
 
 # %% [markdown]
 # With the small start, nine tenths of the size factors lie between 0.7 and 1.2. With the large one, nine tenths lie
 # between a fiftieth and six. The figure shows the predictions of the three cells that hold an object (black dots: the
-# middles of these cells). On the right, some boxes are larger than the figure, so only one or two of their sides can be
-# seen. With the small start,
-# each of these cells predicts the four anchors around its middle, and so do all other cells. With the large start,
-# the boxes have shapes that nobody has asked for, and training would have to undo them first.
+# middles of these cells). On the right, some boxes are larger than the figure, so only one or two of their sides can
+# be seen. With the small start, each of these cells predicts roughly the four anchors around its middle, and so do
+# all other cells. A few boxes are further off: for the lying cow, anchor 3 has little more than half of its height.
+# With the large start, the boxes have shapes that nobody has asked for, and training would have to undo them first.
 #
-# Neither answer is useful yet. With the small start, all predictions claim an object with a probability of about one half, no matter
-# whether their cell shows a cow or grass. Teaching the network the difference is the task of the next two chapters.
+# Neither answer is useful yet. With the small start, all predictions claim an object with a probability of about one
+# half, no matter whether their cell shows a cow or grass. Teaching the network the difference is the task of the next
+# two chapters.
 
 # %% [markdown]
 # ## Exercises

@@ -21,7 +21,8 @@
 #
 # [![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)](https://colab.research.google.com/github/yolov2-from-scratch/yolov2-from-scratch/blob/main/notebooks/05_training.ipynb)
 #
-# **In this chapter you train the detector: you see what the network is shown, write the training loop yourself in ten lines, hand the same work to Keras, and learn to read the curves that come out.**
+# **In this chapter you train the detector: you see what the network is shown, write the training loop yourself in ten
+# lines, hand the same work to Keras, and learn to read the curves that come out.**
 #
 # You will learn
 # - why a data set is split into three parts, and what each part may be used for;
@@ -32,9 +33,12 @@
 # - how to recognize overfitting, and how to choose the weights to keep;
 # - what is lost when a training run is killed.
 #
-# **Time:** reading 64 min, exercises 35 min, running 5 min on two CPU cores.
+# **Time:** reading 67 min, exercises 35 min, running 5 min on two CPU cores.
 #
-# Terms that are new to you are explained in [the glossary](glossary.md). *The paper* is [YOLO9000](https://arxiv.org/abs/1612.08242), *Darknet* is its authors' [program](https://github.com/pjreddie/darknet), and *the series* is [Yumi's blog series](https://fairyonice.github.io/) on YOLOv2, which these notebooks follow.
+# Terms that are new to you are explained in [the glossary](glossary.md). *The paper* is
+# [YOLO9000](https://arxiv.org/abs/1612.08242), *Darknet* is its authors'
+# [program](https://github.com/pjreddie/darknet), and *the series* is [Yumi's blog
+# series](https://fairyonice.github.io/) on YOLOv2, which these notebooks follow.
 
 # %% cellView="form" tags=["set-up"]
 # @title Set-up: find yolo_helpers.py, or fetch the repository
@@ -86,9 +90,12 @@ keras.utils.set_random_seed(settings.seed)
 figures.pipeline(highlight="training")
 
 # %% [markdown]
-# Chapters 1 to 4 built the parts: anchors, targets, a network and a loss. Training connects them. It shows images to the network, compares the raw output with the target, and changes the weights a little so that the loss becomes smaller. Then it does so again, a few hundred times.
+# Chapters 1 to 4 built the parts: anchors, targets, a network and a loss. Training connects them. It shows images to
+# the network, compares the raw output with the target, and changes the weights a little so that the loss becomes
+# smaller. Then it does so again, a few hundred times.
 #
-# These are the tensors of one training step. B is the number of images in a batch, S the image size in pixels, G = S / 32 the number of cells along one side of the grid, A the number of anchors and C the number of classes.
+# These are the tensors of one training step. B is the number of images in a batch, S the image size in pixels, G = S
+# / 32 the number of cells along one side of the grid, A the number of anchors and C the number of classes.
 #
 # | name | shape | what it is |
 # |---|---|---|
@@ -101,7 +108,8 @@ figures.pipeline(highlight="training")
 # %% [markdown]
 # ## Which images may be used for what?
 #
-# A network with millions of weights can learn its training images by heart. Its loss on those images then says little about how well it does on new ones. So we split the images into three sets, and each set has one role:
+# A network with millions of weights can learn its training images by heart. Its loss on those images then says little
+# about how well it does on new ones. So we split the images into three sets, and each set has one role:
 #
 # - **Training images** are the only ones that change the weights.
 # - **Validation images** are for decisions. After each epoch, that is, after each pass over the training images, we measure the mAP on them and keep the weights of the best epoch. (The mAP, mean average precision, is the usual score of a detector. It is 1 at best: every object is found with the right class, and with a higher score than any wrong detection. Chapter 6 explains how it is computed.)
@@ -124,7 +132,10 @@ example = figures.pick(splits.train, "2026_000123")
 # %% [markdown]
 # ## What does the network see?
 #
-# If your training fails, the reason is most often in the data: boxes that are shifted, classes that are mixed up, images that are too dark. So before anything else, look at a batch exactly as the network gets it. The next cell takes the first training batch and computes the boxes back from the target tensor `y`. Wrong boxes and wrong classes would be visible here.
+# If your training fails, the reason is most often in the data: boxes that are shifted, classes that are mixed up,
+# images that are too dark. So before anything else, look at a batch exactly as the network gets it. The next cell
+# takes the first training batch and computes the boxes back from the target tensor `y`. Wrong boxes and wrong classes
+# would be visible here.
 
 
 # %%
@@ -150,18 +161,28 @@ title = "Half of the first batch: every box lies on its object"
 figures.target_batch(images[:8].numpy(), boxes, labels, settings.classes, title)
 
 # %% [markdown]
-# Check three things in this figure: every object has a box, each box fits its object, and the class names are right. An object has no box if less than a quarter of its box lies inside the picture, and that is on purpose. An object that is hidden behind another one keeps its box. If a box seems to lie on the wrong thing, its object is probably hidden by another one. You also see that these are not the plain images. They are distorted, partly grey at the border, and their colours are off. That is augmentation, and it is on purpose too.
+# Check three things in this figure: every object has a box, each box fits its object, and the class names are right.
+# An object may lack a box for three harmless reasons: less than a quarter of its box lies inside the picture, it is
+# marked as difficult, or another object has taken its place (a collision, chapter 2). Only if many boxes are missing,
+# something is wrong. An object that is hidden behind another one keeps its box. If a box seems to lie on the wrong
+# thing, its object is probably hidden by another one. You also see that these are not the plain images. They are
+# distorted, partly grey at the border, and their colours are off. That is augmentation, and it is on purpose too.
 
 # %% [markdown]
 # ### Why is the same image never shown twice?
 #
-# We have only a few hundred training images, and we show each of them many times. To keep the network from memorizing them, we change each image a little in each epoch. This is called **augmentation**. A cow that is mirrored, cropped or slightly greener is still a cow, so the label stays true while the pixels change. `make_example` does what Darknet does:
+# We have only a few hundred training images, and we show each of them many times. To keep the network from memorizing
+# them, we change each image a little in each epoch. This is called **augmentation**. A cow that is mirrored, cropped
+# or slightly greener is still a cow, so the label stays true while the pixels change. `make_example` does what
+# Darknet does:
 #
 # - **Borders.** Each of the four borders moves in or out by up to 20 % of the image's side. Moving a border in cuts off a part of the image, moving it out adds grey.
 # - **Flip.** Half of the images are mirrored.
 # - **Colours.** The hue shifts by up to a tenth of the colour circle. Saturation and brightness are multiplied or divided by up to 1.5.
 #
-# The boxes move with their objects. Here is our running example, first the plain image and then the versions of it that the network will see in its first three epochs. They depend only on the seed, the epoch and the number of the image, so we can compute them in advance. (In the run, only their size will be another one.)
+# The boxes move with their objects. Here is our running example, first the plain image and then the versions of it
+# that the network will see in its first three epochs. They depend only on the seed, the epoch and the number of the
+# image, so we can compute them in advance. (In the run, only their size will be another one.)
 
 # %%
 index = [annotation.filename for annotation in splits.train].index(example.filename)
@@ -182,12 +203,20 @@ figure.suptitle("One image, another picture in every epoch", fontsize=15)
 plt.show()
 
 # %% [markdown]
-# The animals change their position, their shape, their colour and sometimes their direction, and the boxes follow. An object that is mostly cut off is dropped: a box stays only if at least a quarter of its area is still inside the picture. In epoch 2 this happens to the dog. (The box of the standing cow leaves out the tip of its muzzle. It does so in the annotation already.)
+# The animals change their position, their shape, their colour and sometimes their direction, and the boxes follow. An
+# object that is mostly cut off is dropped: a box stays only if at least a quarter of its area is still inside the
+# picture. In epoch 2 this happens to the dog. (The grey lumps beyond the box of the standing cow are stones, see
+# chapter 1.)
 
 # %% [markdown]
 # ### Why do the images change their size?
 #
-# The network has no layer that depends on the image size, so it accepts every multiple of 32 pixels. The paper uses this for **multi-scale training**: every ten steps, the image size is drawn anew. The network then learns to recognize the same object at many scales, and one set of weights serves small, fast images as well as large, precise ones.
+# The network has no layer that depends on the image size, so it accepts every multiple of 32 pixels. The paper uses
+# this for **multi-scale training**: every ten steps, the image size is drawn anew. The network then learns to
+# recognize the same object at many scales, and one set of weights serves small, fast images as well as large, precise
+# ones. It needs patience, though. The paper gained 1.4 points of mAP with it in 160 epochs. In short trainings of ten
+# epochs from random weights, images of 416 pixels alone did better, by 0.09 (see the table in the
+# [README](../README.md#what-does-each-part-give)).
 
 # %%
 steps_per_epoch = yolo.steps_per_epoch(splits.train, settings)
@@ -199,9 +228,17 @@ print("sizes to draw from:", *settings.train_sizes)
 figures.sizes_over_steps(sizes[:100], steps_per_epoch)
 
 # %% [markdown]
-# The size stays the same for ten steps and does not care where an epoch ends. All images of a batch have one size, because a batch is a single tensor. The cost differs a lot: an image of 416 pixels takes about 3.4 times as much work as one of 224, which is the ratio of their areas. So the profile `tiny` draws sizes from 224 to 416 pixels, which lets it see more images in the same time. The profile `full` goes from 320 to 512, and the paper up to 608. Validation and test images always have 416 pixels.
+# The size stays the same for ten steps and does not care where an epoch ends. All images of a batch have one size,
+# because a batch is a single tensor. The cost differs a lot: an image of 416 pixels takes about 3.4 times as much
+# work as one of 224, which is the ratio of their areas. So the profile `tiny` draws sizes from 224 to 416 pixels,
+# which lets it see more images in the same time. The profile `full` goes from 320 to 512, and the paper up to 608.
+# Validation and test images always have 416 pixels.
 #
-# The last epoch is an exception: all of its images have 416 pixels. The reason is batch normalization. Its running averages remember mostly the last ten or twenty steps, and averages that come from small images do not fit large ones. Darknet does the same in its last 200 steps. In the curves of our run below, you will see what happens without it.
+# The last epoch is an exception: all of its images have 416 pixels. The reason is batch normalization. Its running
+# averages remember mostly the last ten or twenty steps. In a small image everything lies closer together, so a kernel
+# sees more edges and the values of a channel vary more. (Chapter 6 measures by how much.) Averages that come from
+# small images therefore do not fit large ones. Darknet, too, has images of its largest size in its last 200 steps.
+# The curves of our run below hint at what happens without it.
 
 # %% [markdown]
 # ## What happens in one update?
@@ -213,7 +250,10 @@ figures.sizes_over_steps(sizes[:100], steps_per_epoch)
 # 3. **Momentum.** We do not walk along the gradient directly. A velocity $v$ keeps nine tenths of its old value and gains the new gradient, scaled by the learning rate $\eta$: $v \leftarrow 0.9\,v - \eta\,g$.
 # 4. **Step.** The weights move by the velocity: $w \leftarrow w + v$.
 #
-# Steps 1, 3 and 4 are the paper's, and together they are called *stochastic gradient descent* (SGD) *with momentum*. Clipping is our addition, because a loss that becomes NaN is the most frequent problem of people who train YOLO. Adam, the optimizer of chapter 4, would work as well: in a trial with as many epochs it reached the same mAP, within the few hundredths that are chance. We keep the paper's choice, because you can see through it.
+# Steps 1, 3 and 4 are the paper's, and together they are called *stochastic gradient descent* (SGD) *with momentum*.
+# Clipping is our addition, because a loss that becomes NaN is the most frequent problem of people who train YOLO.
+# Adam, the optimizer of chapter 4, would work as well: in a trial with as many epochs it reached the same mAP, within
+# the few hundredths that are chance. We keep the paper's choice, because you can see through it.
 
 
 # %%
@@ -233,14 +273,22 @@ for step in range(1, 31):
         print(f"step {step:2d}: the weights move by {v.round(3)}")
 
 # %% [markdown]
-# This gradient has a length of 50, so clipping turns (30, 40) into (12, 16). The first step is the learning rate times that. But the gradient keeps pointing in the same direction, so the velocity grows, until after some thirty steps each step is almost ten times as long as the first, because 1 + 0.9 + 0.9² + ... = 10. If the gradient changed its sign each time, the old contributions would nearly cancel, and a step would stay shorter than the first. This is the point of momentum: directions in which the batches agree become fast, and directions in which they contradict each other become slow.
+# This gradient has a length of 50, so clipping turns (30, 40) into (12, 16). The first step is the learning rate
+# times that. But the gradient keeps pointing in the same direction, so the velocity grows, until after some thirty
+# steps each step is almost ten times as long as the first, because 1 + 0.9 + 0.9² + ... = 10. If the gradient changed
+# its sign each time, the old contributions would nearly cancel, and a step would stay shorter than the first. This is
+# the point of momentum: directions in which the batches agree become fast, and directions in which they contradict
+# each other become slow.
 #
-# > **Pitfall.** Keras' optimizers have an argument `weight_decay`, but it is not this weight decay. It subtracts the learning rate times $0.0005\,w$ directly. Darknet's term goes through the velocity, where a constant contribution grows to 1 / (1 - 0.9) = 10 times its size. So Keras' argument is about ten times weaker. We want Darknet's version. So chapter 3 gave each kernel a *regularizer*, a term that is added to the loss, of half the strength, $\frac{0.0005}{2} w^2$, whose gradient is $0.0005\,w$.
+# > **Pitfall.** Keras' optimizers have an argument `weight_decay`, but it is not this weight decay. It subtracts the learning rate times $0.0005\,w$ directly. Darknet's term goes through the velocity, where a constant contribution grows to 1 / (1 - 0.9) = 10 times its size. So Keras' argument is about ten times weaker. We want Darknet's version. So `yolo.build_yolov2` gives each kernel a *regularizer*, which the listing in chapter 3 left out. It is a term that is added to the loss, of half the strength, $\frac{0.0005}{2} w^2$, whose gradient is $0.0005\,w$.
 
 # %% [markdown]
 # ## How large should the steps be?
 #
-# The **learning rate** $\eta$ should not be the same all the time. At the start the head of the network, its last layer, is random. Its gradients are large and useless, so long steps would damage what the layers before it, the backbone, already know. At the end we want short steps, so that the weights settle down. Two parts of a schedule take care of this:
+# The **learning rate** $\eta$ should not be the same all the time. At the start the head of the network, its last
+# layer, is random. Its gradients are large and useless, so long steps would damage what the layers before it, the
+# backbone, already know. At the end we want short steps, so that the weights settle down. Two parts of a schedule
+# take care of this:
 #
 # - The **learning-rate warm-up** covers the first 5 % of the steps. As in Darknet, where it is called burn-in, the rate rises with the fourth power of the step: it stays close to zero for a long time and then climbs quickly.
 # - The **decay** follows half a cosine down to zero. The paper instead divides the rate by ten at two chosen epochs. The cosine does the same job without such choices, and suits short runs better.
@@ -255,18 +303,28 @@ rates = [float(schedule(step)) for step in range(total_steps)]
 figures.learning_rate(rates, warmup_steps)
 
 # %% [markdown]
-# The highest rate of the profile `tiny` is 0.004. We tried 0.002, 0.004 and 0.008 with this schedule and compared the mAP on images other than the test images. The first two were equally good within chance, and the third was worse.
+# The highest rate of the profile `tiny` is 0.004. We tried 0.002, 0.004 and 0.008 with this schedule and compared the
+# mAP on images other than the test images. The first two were equally good within chance, and the third was worse.
 #
-# On the left is the whole run. The warm-up is so short that you can hardly see its shape, so the right half shows the start enlarged. The curve comes from the same kind of object that the optimizer will call in each step of the run below.
+# On the left is the whole run. The warm-up is so short that you can hardly see its shape, so the right half shows the
+# start enlarged. The curve comes from the same kind of object that the optimizer will call in each step of the run
+# below.
 #
-# During the same steps, shaded in both halves, the **anchor warm-up** of chapter 4 is on. That is the sixth term of the loss, which pulls every prediction without an object to the middle of its cell and to the size of its anchor. The two are unrelated; they just happen at the same time. One limits how far the weights move, the other says what boxes should look like before there is anything better to say. Most of the anchor warm-up's effect comes in the last of these steps, when the learning rate is no longer tiny.
+# During the same steps, shaded in both halves, the **anchor warm-up** of chapter 4 is on. That is the sixth term of
+# the loss, which pulls every prediction without an object to the middle of its cell and to the size of its anchor.
+# The two are unrelated; they just happen at the same time. One limits how far the weights move, the other says what
+# boxes should look like before there is anything better to say. Most of the anchor warm-up's effect comes in the last
+# of these steps, when the learning rate is no longer tiny.
 #
 # > **Pitfall.** The series writes a learning-rate schedule and then never passes it to `fit`, so the rate stays constant. A plot of a schedule proves nothing about the run. In ours, `compile_detector` makes the schedule and gives it to the optimizer in one place, so no other one can be used.
 
 # %% [markdown]
 # ## How do you write a training loop?
 #
-# Now we have everything for a loop: batches, a loss, a schedule and an update rule. It is worth writing it once by hand, because nothing is hidden then. We use a small network with an eighth of the filters, and eight images of 96 pixels. There is no augmentation: for once, we *want* the network to learn its images by heart. This is a good first test of any training code. A loop that cannot even memorize eight images is broken, and you learn it within seconds.
+# Now we have everything for a loop: batches, a loss, a schedule and an update rule. It is worth writing it once by
+# hand, because nothing is hidden then. We use a small network with an eighth of the filters, and eight images of 96
+# pixels. There is no augmentation: for once, we *want* the network to learn its images by heart. This is a good first
+# test of any training code. A loop that cannot even memorize eight images is broken, and you learn it within seconds.
 
 # %%
 toy = dataclasses.replace(
@@ -296,7 +354,9 @@ def new_optimizer():
 
 
 # %% [markdown]
-# And this is the loop. A `GradientTape` records what is computed under it, and afterwards returns the gradient of the loss with respect to any variable. The optimizer does clipping, momentum and the step. The weight decay is part of the loss: `network.losses` are the regularizers of all kernels.
+# And this is the loop. A `GradientTape` records what is computed under it, and afterwards returns the gradient of the
+# loss with respect to any variable. The optimizer does clipping, momentum and the step. The weight decay is part of
+# the loss: `network.losses` are the regularizers of all kernels.
 
 
 # %%
@@ -320,7 +380,8 @@ network = small_network()
 rows = train_by_hand(network, batches)
 
 # %% [markdown]
-# Next we measure the loss of the eight images once more, and the loss of eight images that the network has never been shown.
+# Next we measure the loss of the eight images once more, and the loss of eight images that the network has never been
+# shown.
 
 # %% tags=["slide"]
 known, _ = yolo.validate(network, eight, anchors, toy)
@@ -328,14 +389,29 @@ unseen, _ = yolo.validate(network, splits.validation[:8], anchors, toy)
 figures.learned_by_heart(rows, known, unseen)
 
 # %% [markdown]
-# On the left, the loss becomes small, so the loop works. (Weight decay is left out of both figures. The zigzag comes mostly from the two batches, which take turns.) The terms fall in a typical order. The background term goes first, because "there is nothing here" is right for almost every prediction and easy to learn. It starts near 4 here, and not near 84 as in chapter 4, because an image of 96 pixels has only 36 predictions. Objectness falls first, rises again when the boxes and so its target, the IoU, improve, and then falls. The class term takes longest, because it needs to know what the objects look like. (The anchor warm-up only exists during the first three steps and is not drawn.)
+# On the left, the loss becomes small, so the loop works. (Weight decay is left out of both figures. The zigzag comes
+# mostly from the two batches, which take turns.) The terms fall in a typical order. The background term goes first,
+# because "there is nothing here" is right for almost every prediction and easy to learn. It starts near 4 here, and
+# not near 84 as in chapter 4, because an image of 96 pixels has only 36 predictions. The objectness term wanders: it
+# falls, rises again when the boxes and so its target, the IoU, improve, and ends near 0.3. The class term takes
+# longest, because it needs to know what the objects look like. (The anchor warm-up only exists during the first three
+# steps and is not drawn.)
 #
-# On the right, you see the price. The loss of the eight training images is small (about twice as large as at the end of the curves, because batch normalization now uses its running averages), and the loss of eight other images is large. It is hardly better than before the training, and its class term is even worse than guessing, because the network is now sure and wrong. The network has learned its images by heart and nothing about animals or cars. This is **overfitting** in its purest form: low training loss, high loss on everything else. The rest of this chapter is about the opposite, weights that work for images that were never trained on.
+# On the right, you see the price. The loss of the eight training images is small (about twice as large as at the end
+# of the curves, because batch normalization now uses its running averages), and the loss of eight other images is
+# large. Size and background are lower than at the start of the curves, because usual sizes and "mostly nothing" hold
+# for any image. But the class term is even worse than guessing, which would cost 4 × ln 20 = 12 for the four objects
+# that these images have on average, because the network is now sure and wrong. The network has learned its images by
+# heart and nothing about animals or cars. This is **overfitting** in its purest form: low training loss, high loss on
+# everything else. The rest of this chapter is about the opposite, weights that work for images that were never
+# trained on.
 
 # %% [markdown]
 # ## What do `compile` and `fit` do?
 #
-# Keras can run this loop for us. We tell it three things: which model, which loss, which optimizer. Our `yolo.Detector` is a `keras.Model` that holds the network and overrides one method, `compute_loss`. Stripped to its core, that method is what you have just written:
+# Keras can run this loop for us. We tell it three things: which model, which loss, which optimizer. Our
+# `yolo.Detector` is a `keras.Model` that holds the network and overrides one method, `compute_loss`. Stripped to its
+# core, that method is what you have just written:
 #
 # ```python
 # def compute_loss(self, x, y, y_pred, ...):
@@ -345,7 +421,9 @@ figures.learned_by_heart(rows, known, unseen)
 #     return tf.add_n(terms) + tf.add_n(self.losses)
 # ```
 #
-# The full version also records each term as a metric, so that every term appears in the log. `yolo.compile_detector` makes such a detector and compiles it with the optimizer of this chapter. Then `fit` goes over the batches. To see that it really does the same, we let both take two steps from the same start and compare the weights.
+# The full version also records each term as a metric, so that every term appears in the log. `yolo.compile_detector`
+# makes such a detector and compiles it with the optimizer of this chapter. Then `fit` goes over the batches. To see
+# that it really does the same, we let both take two steps from the same start and compare the weights.
 
 # %%
 two_batches = batches.take(2)
@@ -367,12 +445,18 @@ print(f"the weights have moved by {moved:.3f}")
 print("the two ways differ by less than a hundredth of that:", difference < moved / 100)
 
 # %% [markdown]
-# The two ways agree. The bound is loose and we compare after two steps only, for a reason that is worth knowing. The two ways add up numbers in a different order, so the result of each addition can differ in the seventh digit. Each step makes such a difference larger, and after some dozens of steps the two networks have different weights, although both are equally good. The same happens between two machines. It does not mean that anything is wrong.
+# The two ways agree. The bound is loose and we compare after two steps only, for a reason that is worth knowing. The
+# two ways add up numbers in a different order, so the result of each addition can differ in the seventh digit. Each
+# step makes such a difference larger, and after some dozens of steps the two networks have different weights,
+# although both are equally good. The same happens between two machines. It does not mean that anything is wrong.
 
 # %% [markdown]
 # ## Where do the weights start?
 #
-# A random network has a lot to learn before it can detect anything: edges, colours, textures, legs, wheels. Most of that is the same for all detection tasks. So it is common to start with weights that someone has trained on other images, and to continue the training on one's own. This is called **transfer learning** or fine-tuning, and the series does it too: it loads the weights that YOLOv2's authors trained on the COCO data set.
+# A random network has a lot to learn before it can detect anything: edges, colours, textures, legs, wheels. Most of
+# that is the same for all detection tasks. So it is common to start with weights that someone has trained on other
+# images, and to continue the training on one's own. This is called **transfer learning** or fine-tuning, and the
+# series does it too: it loads the weights that YOLOv2's authors trained on the COCO data set.
 #
 # Chapter 3 has written down in `pretrained.json` which file to start from.
 
@@ -388,7 +472,8 @@ settings = dataclasses.replace(settings, weights=weights)
 print("start from", yolo.short_path(weights) if weights else "random weights")
 
 # %% [markdown]
-# We load all layers but the last one. The last layer, the head, makes 5 + C numbers for each anchor. Our anchors and our classes are not those of the file, so its head would not fit, and ours stays random.
+# We load all layers but the last one. The last layer, the head, makes 5 + C numbers for each anchor. Our anchors and
+# our classes are not those of the file, so its head would not fit, and ours stays random.
 
 # %%
 network = yolo.build_yolov2(
@@ -402,15 +487,24 @@ if weights:
     yolo.load_darknet_weights(network, weights, head=False)
 
 # %% [markdown]
-# There is one danger in the first steps. Chapter 3 left the objectness at one half everywhere. In a network that is random as a whole, this does no harm, because there is nothing to spoil. Behind trained layers it does. A random head says "one half" for each of its 13 x 13 x 4 = 676 predictions. Almost everywhere that is wrong, and it costs 0.5 x 0.5² for each prediction, about 84 in total. The gradient of this huge loss runs through all layers and would spoil what they have learned.
+# There is one danger in the first steps. Chapter 3 left the objectness at one half everywhere. In a network that is
+# random as a whole, this does no harm, because there is nothing to spoil. Behind trained layers it does. A random
+# head says "one half" for each of its 13 x 13 x 4 = 676 predictions. Almost everywhere that is wrong, and it costs
+# 0.5 x 0.5² for each prediction, about 84 in total. The gradient of this huge loss runs through all layers and would
+# spoil what they have learned.
 #
-# The remedy is simple, and it comes from the detector [RetinaNet](https://arxiv.org/abs/1708.02002). We set the biases in the head so that it starts with an objectness of 0.02 everywhere: "probably no object here". The background term then starts near 0.1 instead of 84. The learning-rate warm-up and the clipping protect the trained layers as well: one keeps the first steps short, the other limits every step.
+# The remedy is simple, and it comes from the detector [RetinaNet](https://arxiv.org/abs/1708.02002). We set the
+# biases in the head so that it starts with an objectness of 0.02 everywhere: "probably no object here". The
+# background term then starts near 0.1 instead of 84. The learning-rate warm-up and the clipping protect the trained
+# layers as well: one keeps the first steps short, the other limits every step.
 
 # %%
 yolo.set_objectness_bias(network, objectness=0.02)
 
 # %% [markdown]
-# The JSON file beside the weights says which classes they were trained on. Every other class of ours is *new*: in all the images that shaped these weights, there was not one object of that class. (The COCO weights of the profile `full` come without such a file. All classes are listed as new then, although most of them were in COCO too.)
+# The JSON file beside the weights says which classes they were trained on. Every other class of ours is *new*: in all
+# the images that shaped these weights, there was not one object of that class. (The COCO weights of the profile
+# `full` come without such a file. All classes are listed as new then, although most of them were in COCO too.)
 
 # %%
 known_classes = []
@@ -422,22 +516,26 @@ print("seen before:", ", ".join(settings.classes[i] for i in seen_labels) or "no
 print("new:        ", ", ".join(settings.classes[i] for i in new_labels) or "none")
 
 # %% [markdown]
-# With the weights that this repository carries, both cows of our running example belong to a new class, and the dog to one that was seen before. Towards the end of this chapter we will see how the two groups of classes compare.
+# With the weights that this repository carries, both cows of our running example belong to a new class, and the dog
+# to one that was seen before. Towards the end of this chapter we will see how the two groups of classes compare.
 
 # %% [markdown]
 # ## The training run
 #
-# `yolo.train_detector` does what we did in small: it makes the data set, compiles the detector and calls `fit`. Everything else is done by callbacks, objects whose methods `fit` calls after each step or epoch:
+# `yolo.train_detector` does what we did in small: it makes the data set, compiles the detector and calls `fit`.
+# Everything else is done by callbacks, objects whose methods `fit` calls after each step or epoch:
 #
 # | callback | when | what it does |
 # |---|---|---|
 # | `StopOnBadLoss` | each step | ends the run if the loss is no longer finite, and names the images of the batch |
 # | `ValidateEachEpoch` | each epoch | computes the loss terms and the mAP of the validation images |
-# | `KeepBest` | each epoch | saves the detector if its validation mAP is the best so far, and stops the run after `settings.patience` epochs without improvement |
+# | `KeepBest` | each epoch | saves the detector if its validation mAP is the best so far, and stops the run after `settings.patience` epochs without improvement (*early stopping*) |
 # | your own callbacks | each step or epoch | whatever you like |
-# | `SaveState` | each epoch | saves all that is needed to continue an interrupted run |
+# | `SaveState` | each epoch | saves all that is needed to continue an interrupted run, a *checkpoint* |
 #
-# We add a callback of our own. It keeps the detections on four images after some of the epochs, so that we can watch the detector learn. The first image is the running example, which is a training image. The other three are validation images.
+# We add a callback of our own. It keeps the detections on four images after some of the epochs, so that we can watch
+# the detector learn. The first image is the running example, which is a training image. The other three are
+# validation images.
 
 
 # %%
@@ -468,7 +566,10 @@ chosen = {max(1, last // 8), max(1, last // 3), last}  # with 16 epochs: 2, 5, 1
 snapshots = Snapshots(watched_images, chosen)
 
 # %% [markdown]
-# With the profile `tiny`, the next cell takes three to five minutes on two CPU cores. One line appears for each epoch, with the time, the loss of the training and validation images, and the validation mAP. The outputs that are stored here come from one run on our machine. We call it the *stored run*. Yours will differ a little, and that is no mistake.
+# With the profile `tiny`, the next cell takes three to five minutes on two CPU cores. One line appears for each
+# epoch, with the time, the loss of the training and validation images, and the validation mAP. The outputs that are
+# stored here come from one run on our machine. We call it the *stored run*. Yours will differ a little, and that is
+# no mistake.
 
 # %% tags=["nbval-ignore-output", "live"]
 history = yolo.train_detector(
@@ -484,7 +585,8 @@ history = yolo.train_detector(
 # %% [markdown]
 # ## How do you read the curves?
 #
-# `train_detector` returns the history of the run: one value per epoch for the loss, each of its terms, the same for the validation images, and the validation mAP.
+# `train_detector` returns the history of the run: one value per epoch for the loss, each of its terms, the same for
+# the validation images, and the validation mAP.
 
 # %% tags=["slide"]
 last_sizes = [
@@ -494,45 +596,88 @@ last_sizes = [
 figures.loss_and_map(history, last_sizes)
 
 # %% [markdown]
-# Do not compare the heights of the two loss curves too closely. The training loss is measured on augmented images of many sizes, while the weights are still changing. The validation loss is measured at the end of the epoch, on plain images, which should be easier, always at 416 pixels. In the stored run the validation loss still lies above the training loss from epoch 2 on: the network already knows its training images better. Their *trends* tell you what to do:
+# Do not compare the heights of the two loss curves too closely. The training loss is measured on augmented images of
+# many sizes, while the weights are still changing. The validation loss is measured at the end of the epoch, on plain
+# images, which should be easier, always at 416 pixels. In the stored run the validation loss still lies above the
+# training loss from epoch 2 on. There are two possible causes: the network already knows its training images better,
+# and validation uses running averages. The gap alone does not tell them apart. The *trends* of the two curves tell
+# you what to do:
 #
-# - **Both fall.** The network learns. Here both become flat, and the falling learning rate is one reason. Whether more epochs would help, only a longer run shows. (The training loss rises a little in the last epoch. All of its images are large then, so they have more cells, and the losses of all predictions are added up.)
+# - **Both fall.** The network learns. Here both become flat, and the falling learning rate is one reason. Whether more epochs would help, only a longer run shows. (The training loss rises in the last epoch, from 4.5 to 4.9. All of its images are large then, so they have more background predictions, whose losses are added up. This explains a part of the rise. Objectness and classes rise too, and we have not investigated why.)
 # - **The training loss keeps falling, but the validation loss no longer does.** The network overfits: it improves only on images that it knows. More images or stronger augmentation help, more epochs do not.
 # - **Neither falls.** Something is broken. Look at the batch figure above first, then at the learning rate.
 #
-# On the right is the number that decides. The circle marks the epoch whose weights were kept. The mAP rises, but with dips. In the stored run the clear ones are after the epochs 4, 6 and 9, and the lower picture shows the likely cause. All three epochs ended with images of 224 or 256 pixels, so the running averages of batch normalization did not fit the validation images of 416 pixels. (Red means less than 300 pixels. Not every red epoch dips: after 2 and 7 the mAP rises all the same, because the network still learned quickly.) The last epoch trains with 416 pixels only, so that the run does not end in such a dip. With a hundred images, differences of a few hundredths are chance, and the best of several epochs looks a little better than it is. This is why the test images exist. The mAP often still rises while the loss looks flat, because they ask different questions. The loss adds up how sure and how exact every single prediction is. The mAP only looks at the order of the confidence scores, and at whether the boxes overlap their objects by at least 0.5.
+# On the right is the number that decides. The circle marks the epoch whose weights were kept. The mAP rises, but with
+# dips. In the stored run the clear ones are after the epochs 4, 6 and 9, and the lower picture hints at a cause. All
+# three epochs ended with images of 224 or 256 pixels, so the running averages of batch normalization did not fit the
+# validation images of 416 pixels. (Red means less than 300 pixels. The bars fit the dips only roughly and do not
+# prove the cause. They show the size of the last step, which odd epochs have used for five steps and even ones for
+# ten, and after the epochs 2 and 7 the mAP rises in spite of a red bar.) The last epoch trains with 416 pixels only,
+# so that the run does not end in such a dip. With a hundred images, differences of a few hundredths are chance, and
+# the best of several epochs looks a little better than it is. This is why the test images exist. The mAP often still
+# rises while the loss looks flat, because they ask different questions. The loss adds up how sure and how exact every
+# single prediction is. The mAP only looks at the order of the confidence scores, and at whether the boxes overlap
+# their objects by at least 0.5.
 #
-# The total loss mixes several questions. Its terms show which of them is still open. Besides the five terms you know there is the weight decay. (The anchor warm-up is left out, because it ends within the first epoch.)
+# The total loss mixes several questions. Its terms show which of them is still open. Besides the five terms you know
+# there is the weight decay. (The anchor warm-up is left out, because it ends within the first epoch.)
 
 # %%
 figures.loss_terms(history)
 
 # %% [markdown]
-# - **Background** starts low, because we set the head to "probably no object". It then *rises*, because the detector now says "object", and sometimes says it where there is none. The validation curve jumps up and down most here. Its peak after epoch 9 goes with a dip of the mAP. The dips after 4 and 6 show in the size term instead. (In the toy run above, the head started at one half, so there the term fell first.)
+# - **Background** starts low, because we set the head to "probably no object". It then *rises*, because the detector now says "object", and sometimes says it where there is none. The validation curve jumps up and down most here. Its peak after epoch 9 goes with a dip of the mAP, but the higher one after epoch 3 does not. After the other dips, 4 and 6, it is the size term that is high (after 4 in training as well). So no single term tells when the mAP dips. (In the toy run above, the head started at one half, so there the term fell first.)
 # - **Objectness** starts high for the same reason, and falls in the first epochs. After that it changes little. A likely reason is that its target, the IoU of the predicted box, rises along with it.
 # - **Location** falls slowly: the exact middle of a box takes time. **Size** first rises, while the learning rate is high, and then falls to less than half of its start. On plain images it is often lower than on augmented ones.
 # - **Classes** is the largest term from beginning to end. A random guess among 20 classes costs $\ln 20 = 3$ for each object, and an image has three objects on average, so it starts near 9.
 # - **Weight decay** hardly changes. The two curves coincide, because it depends on the weights alone.
 #
-# So does this run overfit? The sign would be a panel in which the training curve keeps falling while the validation curve no longer does. In the stored run, the classes come nearest to it: their gap is the widest, as the title says, and validation is flat from epoch 11 on, while training falls a little until epoch 14. That is slight overfitting at most, and the mAP does not suffer. In a longer run, one term can get worse while others still improve, and the validation mAP can rise all the same. That is why we let the mAP choose the epoch, and not the validation loss.
+# So does this run overfit? The sign would be a panel in which the training curve keeps falling while the validation
+# curve no longer does. In the stored run, the classes come nearest to it: their gap is the widest, as the title says,
+# and validation is flat from epoch 11 on, while training falls a little until epoch 14. That is slight overfitting at
+# most, and the mAP does not suffer. In a longer run, one term can get worse while others still improve, and the
+# validation mAP can rise all the same. That is why we let the mAP choose the epoch, and not the validation loss.
 
 # %% [markdown]
 # ## What does the detector see while it learns?
 #
-# Numbers hide what a detector gets wrong. The next figure has one image per row. On the left is the ground truth. To the right are the detections with a confidence score above 0.25 after some of the epochs. How raw outputs become detections, and how most duplicates are removed, is the subject of chapter 6. A detection is green if it finds an object: the class is right, the IoU with the object is at least 0.5, and no better detection has found the same object before. All others are false positives and red.
+# Numbers hide what a detector gets wrong. The next figure has one image per row. On the left is the ground truth. To
+# the right are the detections with a confidence score above 0.25 after some of the epochs. How raw outputs become
+# detections, and how most duplicates are removed, is the subject of chapter 6. A detection is green if it finds an
+# object: the class is right, the IoU with the object is at least 0.5, and no better detection has found the same
+# object before. All others are false positives and red.
 
 # %% tags=["nbval-ignore-output"]
 figures.snapshots(watched, snapshots.found, settings.classes)
 
 # %% [markdown]
-# The title counts the objects that are found: none after epoch 2 of the stored run, because the head is new and not sure of anything yet (the mAP is not zero, because it also counts detections with much lower scores), 4 of 10 after epoch 5, and 9 at the end. The mistakes are typical. After epoch 5, the standing cow is taken for a horse, and the Dalmatian for a cat. At the end both are right. The bus is never found: most of it is hidden or outside of the picture, and the motorbike stands in front of it. Several red boxes report an object a second time, with a box that fits badly, like the small cow inside the large one. Suppression keeps them because they overlap the better box too little.
+# The title counts the objects that are found: none after epoch 2 of the stored run, because the head is new and not
+# sure of anything yet (the mAP is not zero, because it also counts detections with much lower scores), 4 of 10 after
+# epoch 5, and 9 at the end. The mistakes are typical. After epoch 5, the standing cow is taken for a horse, and the
+# Dalmatian for a cat. At the end the cow is right. The Dalmatian has a correct box as well (dog, 0.31), but a box of
+# the class cat still has a higher score (0.37; its name is hidden behind other labels). Suppression keeps both,
+# because their classes differ. The bus is never found: most of it is hidden or outside of the picture, and the
+# motorbike stands in front of it. Several red boxes report an object a second time, with a box that fits badly, like
+# the small cow inside the large one. Suppression keeps them because they overlap the better box too little.
 #
-# The top row is an image that the network was trained on, so judge by the other three. And note that the last column shows the weights of the last epoch. If another epoch had a better validation mAP, chapter 6 uses the weights of that one.
+# The top row is an image that the network was trained on, so judge by the other three. And note that the last column
+# shows the weights of the last epoch. If another epoch had a better validation mAP, chapter 6 uses the weights of
+# that one.
 
 # %% [markdown]
 # ## What are the pre-trained weights worth?
 #
-# One run does not tell how much the pre-trained weights contributed. For that, the same recipe has to run again from random weights, with the same images and as many epochs. The script [compare_starts.py](scripts/compare_starts.py) does that. It also repeats our run with other seeds, trains only the head while everything before it stays frozen (row *frozen*), and trains everything for five times as many epochs (row *patience*, which has nothing to do with the setting of that name). Each row of the table is one way of training. *random*: everything, from random weights. *frozen*: only the head, from pre-trained weights. *pretrained*: everything, from pre-trained weights, as in our run. *patience*: the same, five times as long. It shows the mAP on the test images: the mean over the runs, and in brackets the lowest and the highest value.
+# One run does not tell how much the pre-trained weights contributed. For that, the same recipe has to run again from
+# random weights, with the same images and as many epochs. The script [compare_starts.py](scripts/compare_starts.py)
+# does that. It also repeats our run with other seeds, trains only the head while everything before it stays frozen
+# and trains everything for five times as many epochs. Each row of the table is one way of training:
+#
+# - *random*: everything learns, from random weights.
+# - *frozen*: only the head learns, from pre-trained weights.
+# - *pretrained*: everything learns, from pre-trained weights, as in our run.
+# - *patience*: the same, five times as long. (The setting `patience` has nothing to do with it.)
+#
+# The table shows the mAP on the test images: the mean over the runs, and in brackets the lowest and the highest value.
 
 # %%
 rows = yolo.read_json(yolo.REFERENCE / "comparison.json")["rows"]
@@ -551,17 +696,28 @@ for start in starts:
 figures.comparison_bars(rows, "The start decides how far a training gets")
 
 # %% [markdown]
-# From random weights, sixteen epochs are far too few: the network has to spend them on outlines and surfaces, which the pre-trained weights already know. With these weights, the same recipe reaches an mAP near 0.62 in the same time.
+# The figure compares trainings of sixteen epochs (and *patience* with eighty), and does not say where a long training
+# from random weights would end. Sixteen epochs are far too few for random weights: the network has to spend them on
+# outlines and surfaces, which the pre-trained weights already know. With these weights, the same recipe reaches an
+# mAP near 0.62 in the same time.
 #
-# New classes gain as well. The weights have never seen a cow or a bus, and yet the mAP of the new classes goes from nearly zero to about one half. What carries over is not the classes but what lies below them: surfaces, outlines, wheels and legs, the difference between an object and its background.
+# New classes gain as well. The weights have never seen a cow or a bus, and yet the mAP of the new classes goes from
+# nearly zero to about one half. What carries over is not the classes but what lies below them: surfaces, outlines,
+# wheels and legs, the difference between an object and its background.
 #
-# The row *frozen* may surprise you. Only the head learned there, in about a third of the time, and the result is nearly as good. In such a short training, most of the progress is made by the new head. Changing the layers before it added 0.03 on average, which is no more than the spread of three runs, so we cannot be sure of it.
+# The row *frozen* may surprise you. Only the head learned there, in 1.3 instead of 3.7 minutes, and the result is
+# nearly as good. In such a short training, most of the progress is made by the new head. Changing the layers before
+# it added 0.03 on average, which is no more than the spread of three runs, so we cannot be sure of it.
 #
-# The row *patience* shows what a longer training brings: 0.66 after 18 minutes, instead of 0.62 after 4. That is a single run, and no more than a hint. Rows with a single run come without a range, and a few hundredths are chance: look at how far three runs of one row are apart. The new classes vary most, because there are only five of them.
+# The row *patience* shows what a longer training brings: 0.66 after 18 minutes, instead of 0.62 after 4. That is a
+# single run, and no more than a hint. Rows with a single run come without a range, and a few hundredths are chance:
+# look at how far three runs of one row are apart. The new classes vary most, because there are only five of them.
 #
-# One caution: the images of the pre-training and ours come from the same renderer, so the step from one to the other is smaller than that from COCO to Pascal VOC. With photographs, expect less.
+# One caution: the images of the pre-training and ours come from the same renderer, so the step from one to the other
+# is smaller than that from COCO to Pascal VOC. With photographs, expect less.
 #
-# For our own run, we can compare the two groups of classes on the validation images. The network now has the weights of its best epoch.
+# For our own run, we can compare the two groups of classes on the validation images. The network now has the weights
+# of its best epoch.
 
 # %% tags=["nbval-ignore-output"]
 _, evaluation = yolo.validate(network, splits.validation, anchors, settings)
@@ -573,14 +729,24 @@ for name, group in (("seen before", seen_labels), ("new", new_labels)):
         print(f"{name}: mAP {values.mean():.2f} over {len(values)} classes")
 
 # %% [markdown]
-# On these images the two groups are nearly equal in the stored run. In the table above, on the test images, the new classes are lower by 0.11 on average, and by anything from 0.03 to 0.20 in single runs. Five classes with few objects each make no precise mean, so do not read much into either number. Both are far above what random weights reach.
+# On these images the two groups are nearly equal in the stored run. In the table above, on the test images, the new
+# classes are lower by 0.11 on average, and by anything from 0.03 to 0.20 in single runs. Five classes with few
+# objects each make no precise mean, so do not read much into either number. Both are far above what random weights
+# reach.
 
 # %% [markdown]
 # ## What is lost when the run is killed?
 #
-# A laptop runs out of battery, a free GPU disconnects. At most the epoch in progress is lost. After each epoch, `SaveState` writes one file, `training_state.npz`, with the weights, the velocities of the optimizer and the history. The new state is first written under a temporary name. Only when it is complete does it replace the old file. So at any moment there is a complete state on disk, the old one or the new one.
+# A laptop runs out of battery, a free GPU disconnects. At most the epoch in progress is lost. After each epoch,
+# `SaveState` writes one file, `training_state.npz`, with the weights, the velocities of the optimizer and the
+# history. The new state is first written under a temporary name. Only when it is complete does it replace the old
+# file. So at any moment there is a complete state on disk, the old one or the new one.
 #
-# To continue, run the notebook again, or only the training cell if its kernel is still alive. Nothing else needs to be saved: the order of the images, their augmentation and size, and the learning rate all follow from the seed and the epoch. On the same machine, a run that was interrupted therefore ends with the same weights as one that was not, because it repeats the same calculations in the same order. Let us try it, with a toy training that is broken off in the middle of its second epoch.
+# To continue, run the notebook again, or only the training cell if its kernel is still alive. Nothing else needs to
+# be saved: the order of the images, their augmentation and size, and the learning rate all follow from the seed and
+# the epoch. On the same machine, a run that was interrupted therefore ends with the same weights as one that was not,
+# because it repeats the same calculations in the same order. Let us try it, with a toy training that is broken off in
+# the middle of its second epoch.
 
 
 # %%
@@ -621,18 +787,22 @@ losses = straight_history["loss"], resumed_history["loss"]
 print("same losses in all three epochs:", np.allclose(*losses, atol=1e-5))
 
 # %% [markdown]
-# The log goes on with epoch 2, not with epoch 1, and the final weights are the same. If data or settings have changed since the interruption, `train_detector` says so and does not continue.
+# The log goes on with epoch 2, not with epoch 1, and the final weights are the same. If data or settings have changed
+# since the interruption, `train_detector` says so and does not continue.
 #
-# In Colab, the local disk is lost together with the machine. Put the artifacts on Google Drive: run `from google.colab import drive; drive.mount("/content/drive")` and set `os.environ["YOLO_ARTIFACTS"] = "/content/drive/MyDrive/yolov2"` before the settings are loaded.
+# In Colab, the local disk is lost together with the machine. Put the artifacts on Google Drive: run `from
+# google.colab import drive; drive.mount("/content/drive")` and set `os.environ["YOLO_ARTIFACTS"] =
+# "/content/drive/MyDrive/yolov2"` before the settings are loaded.
 
 # %% [markdown]
 # ## What only makes it faster?
 #
-# Nothing in this section is meant to change how good the detector becomes. You can skip it until your training takes hours.
+# Nothing in this section is meant to change how good the detector becomes. You can skip it until your training takes
+# hours.
 #
 # - **One GPU** is used without any change. With the profile `full`, `training_policy` also chooses **mixed precision** (also called half precision) on it: the hidden layers compute with 16 bits, which halves the memory. Small gradients would vanish with so few bits, so Keras multiplies the loss by a large factor and divides the gradients by it again. If they overflow, Keras skips that step entirely and lowers the factor.
 # - **Several GPUs** share each batch if the network is built under a strategy: `with tf.distribute.MirroredStrategy().scope(): network = yolo.build_yolov2(...)`. Each GPU computes the gradient of its part, and the gradients are added up. Batch normalization then uses the statistics of the whole batch, not those of a part. For several machines there is [train_multi_worker.py](scripts/train_multi_worker.py).
-# - **oneDNN** is a library that makes TensorFlow faster on most processors. It adds numbers in an order that depends on the machine, so the last digits of a result no longer repeat. TensorFlow uses it unless the environment variable `TF_ENABLE_ONEDNN_OPTS` is 0. So you use it unless you switch it off. The outputs stored in the other chapters were made without it, so your last digits may differ there.
+# - **oneDNN** is a library that makes TensorFlow faster on most processors. It adds numbers in an order that depends on the machine, so the last digits of a result differ from one machine to another. (On one machine they normally repeat, and continuing an interrupted run relies on that.) TensorFlow uses it unless the environment variable `TF_ENABLE_ONEDNN_OPTS` is 0. So you use it unless you switch it off. The outputs stored in the other chapters were made without it, so your last digits may differ there.
 
 # %% [markdown]
 # ## Where has everything of the series gone?
@@ -652,7 +822,8 @@ print("same losses in all three epochs:", np.allclose(*losses, atol=1e-5))
 # %% [markdown]
 # ## Hand over
 #
-# `train_detector` has written the detector of the best epoch: `yolov2.weights` in Darknet's format, and `yolov2.json` with its anchors, classes and image size. Chapter 6 loads the two files. We add the history.
+# `train_detector` has written the detector of the best epoch: `yolov2.weights` in Darknet's format, and `yolov2.json`
+# with its anchors, classes and image size. Chapter 6 loads the two files. We add the history.
 
 # %%
 content = {"history": history, "data": data, "profile": settings.profile}
@@ -664,7 +835,11 @@ for name in ("yolov2.weights", "yolov2.json", "history.json"):
 # %% [markdown]
 # ## Exercises
 #
-# Each exercise has a starter cell for you to complete, a folded solution, and a check cell that tells you whether your answer is right. To try an exercise yourself here, complete the starter cell, skip the folded solution and run the check. The check cells are folded as well, because they contain the answers: run them without opening them. The student edition (`make workshop`) leaves the solutions out. The exercises need only the first two code cells of this chapter and the next cell, so you can do them without running the rest.
+# Each exercise has a starter cell for you to complete, a folded solution, and a check cell that tells you whether
+# your answer is right. To try an exercise yourself here, complete the starter cell, skip the folded solution and run
+# the check. The check cells are folded as well, because they contain the answers: run them without opening them. The
+# student edition (`make workshop`) leaves the solutions out. The exercises need only the first two code cells of this
+# chapter and the next cell, so you can do them without running the rest.
 
 
 # %% tags=["exercise-setup"]
@@ -737,7 +912,9 @@ def compare_runs(freeze, seed=1):
 # %% [markdown]
 # ### Exercise 5.1: Read three curves (5 minutes)
 #
-# A look at the curves of a run should tell you what to do next. Here are three runs, as numbers instead of curves. They used the same kind of data and the training of this chapter: augmented training images, plain validation images.
+# A look at the curves of a run should tell you what to do next. Here are three runs, as numbers instead of curves.
+# They used the same kind of data and the training of this chapter: augmented training images, plain validation
+# images.
 #
 # | epoch | 1 | 4 | 7 | 10 | 13 | 16 |
 # |---|---|---|---|---|---|---|
@@ -757,7 +934,8 @@ def compare_runs(freeze, seed=1):
 # - **B**: Get more images, or use stronger augmentation. More epochs will not help.
 # - **C**: Something is broken. Look at a batch and at the learning rate.
 #
-# In addition, say which epoch's weights you would keep of run 2, if you could only choose among the six epochs in the table. Hand in three letters and one number.
+# In addition, say which epoch's weights you would keep of run 2, if you could only choose among the six epochs in the
+# table. Hand in three letters and one number.
 
 # %% tags=["starter"]
 advice = {"run 1": None, "run 2": None, "run 3": None}  # "A", "B" or "C" for each
@@ -803,7 +981,9 @@ print("epoch to keep. In run 2, the mAP still rises when the validation loss tur
 # %% [markdown]
 # ### Exercise 5.2: Predict two steps (5 minutes)
 #
-# Momentum and clipping decide how far the weights really move. Predict two step lengths before you compute anything. Paper and the four steps of the update in this chapter are enough. The weights start near zero, so you can leave the weight decay out.
+# Momentum and clipping decide how far the weights really move. Predict two step lengths before you compute anything.
+# Paper and the four steps of the update in this chapter are enough. The weights start near zero, so you can leave the
+# weight decay out.
 #
 # 1. *A gradient that changes its sign.* The gradient is (0.3, 0.4) in step 1, (-0.3, -0.4) in step 2, (0.3, 0.4) in step 3 and so on. The velocity is zero at the start. How long is the 30th step, compared with the first one? (Write down the first four velocities to see where they are heading.)
 #     - **A**: about ten times as long
@@ -863,13 +1043,15 @@ print("agree as where they contradict each other. Clipping limits only the odd b
 # %% [markdown]
 # ### Exercise 5.3: When does the run end? (10 minutes)
 #
-# `KeepBest` decides after each epoch whether its weights are the best so far, and whether the run should stop. A mistake of one epoch here is easy to make and hard to notice, so write the rule yourself. It has three parts:
+# `KeepBest` decides after each epoch whether its weights are the best so far, and whether the run should stop. A
+# mistake of one epoch here is easy to make and hard to notice, so write the rule yourself. It has three parts:
 #
 # - Epochs count from 1. After each epoch, we only know the validation mAP of the epochs so far.
 # - An epoch is a new best if its mAP is higher than all earlier ones, or equal to the highest of them.
 # - After each epoch, count the epochs since the best one so far. As soon as this count reaches `patience`, the run ends. For example, with a patience of 2 and the best mAP in epoch 5, the run ends after epoch 7 if neither epoch 6 nor epoch 7 is a new best. If the count never gets so far, the run uses all values.
 #
-# Complete `kept_and_last`. Then try it on `MAPS`, the validation mAP of sixteen epochs of a run like ours, with a patience of 8 and of 1.
+# Complete `kept_and_last`. Then try it on `MAPS`, the validation mAP of sixteen epochs of a run like ours, with a
+# patience of 8 and of 1.
 
 
 # %% tags=["starter"]
@@ -950,7 +1132,11 @@ print("With a patience of 1, a single bad epoch would have ended it at 0.21.")
 # %% [markdown]
 # ### Exercise 5.4: The head alone, or everything? (15 minutes)
 #
-# A common way to save time is to *freeze* the backbone, that is, to leave its weights as they are and to train the head alone. Each step is then much cheaper. But what does it take for this to work? We try the extreme case, a frozen backbone that has never learned anything. The network has an eighth of the filters and starts from random weights. It has to learn nine small synthetic images by heart, each of which shows a square, a disc or a triangle. You will compare this with training everything from the same start.
+# A common way to save time is to *freeze* the backbone, that is, to leave its weights as they are and to train the
+# head alone. Each step is then much cheaper. But what does it take for this to work? We try the extreme case, a
+# frozen backbone that has never learned anything. The network has an eighth of the filters and starts from random
+# weights. It has to learn nine small synthetic images by heart, each of which shows a square, a disc or a triangle.
+# You will compare this with training everything from the same start.
 #
 # 1. Complete `freeze_all_but_head`. These are the tools: `network.layers` lists all layers, each layer has a `name`, and a layer with `layer.trainable = False` keeps its weights. Set this switch for each layer, and leave `network.trainable` alone. Afterwards, `network.trainable_variables` lists the arrays of weights that training still changes, each with its `shape`.
 # 2. Before you go on, write down which training you expect to end with the lower loss. Then replace `losses = None` by `losses = compare_runs(freeze_all_but_head)`, and print the result. This takes about 20 seconds. It trains everything for 40 steps, the head alone for 40 steps, and the head alone for 200 steps. The losses are those of the nine images after the training. Before it, the loss is about 1.8.
@@ -960,7 +1146,8 @@ print("With a patience of 1, a single bad epoch would have ended it at 0.21.")
 #     - **C**: The head has too few weights to learn nine images by heart. The loss asks for 9 × 8 = 72 numbers about the nine objects, and for an objectness of 0 in most of the other 9 × 18 - 9 = 153 predictions.
 #     - **D**: The frozen layers let no gradient through, so no gradient reaches the head.
 #
-# Hand in the function, the losses and a letter. If you like, try another start and other images, for example with `compare_runs(freeze_all_but_head, seed=2)`.
+# Hand in the function, the losses and a letter. If you like, try another start and other images, for example with
+# `compare_runs(freeze_all_but_head, seed=2)`.
 
 
 # %% tags=["starter"]
@@ -1046,31 +1233,43 @@ print("saves time, but it takes a backbone that has learned useful features befo
 #
 # <details><summary>1. Why do we choose the epoch with validation images, but report the mAP of test images?</summary>
 #
-# The validation images have decided which epoch to keep. Among many epochs, some look good on exactly these images by chance, and we pick the best-looking one. So the validation mAP of the chosen epoch is a little too good. The test images have decided nothing, so their mAP is what you can expect on new images.
+# The validation images have decided which epoch to keep. Among many epochs, some look good on exactly these images by
+# chance, and we pick the best-looking one. So the validation mAP of the chosen epoch is a little too good. The test
+# images have decided nothing, so their mAP is what you can expect on new images.
 #
 # </details>
 #
 # <details><summary>2. Why may the mAP still rise while the validation loss already rises too?</summary>
 #
-# They ask different questions. The loss punishes a wrong prediction more, the surer the network is of it, so a few very sure mistakes can raise it. The mAP only looks at the order of the confidence scores, and at whether the boxes overlap their objects by at least 0.5. More objects may be found in the right order while the certainty becomes exaggerated.
+# They ask different questions. The loss punishes a wrong prediction more, the surer the network is of it, so a few
+# very sure mistakes can raise it. The mAP only looks at the order of the confidence scores, and at whether the boxes
+# overlap their objects by at least 0.5. More objects may be found in the right order while the certainty becomes
+# exaggerated.
 #
 # </details>
 #
 # <details><summary>3. Why does the learning rate start near zero, although we want to learn quickly?</summary>
 #
-# At the start the head is random, and its gradients are large and useless. They run through all layers. Long steps in their direction would damage what the pre-trained weights already know. When the head has learned the most basic things, the gradients become useful and the steps may be long.
+# At the start the head is random, and its gradients are large and useless. They run through all layers. Long steps in
+# their direction would damage what the pre-trained weights already know. When the head has learned the most basic
+# things, the gradients become useful and the steps may be long.
 #
 # </details>
 #
 # <details><summary>4. Your loop cannot learn eight images by heart without augmentation. What do you conclude, and what do you check?</summary>
 #
-# More data or more epochs will not help, because something is broken. Look at a batch with the boxes decoded from its targets first. Then check that the learning rate is neither tiny nor huge, that the gradients are applied to the weights, and that the layers are not frozen.
+# More data or more epochs will not help, because something is broken. Look at a batch with the boxes decoded from its
+# targets first. Then check that the learning rate is neither tiny nor huge, that the gradients are applied to the
+# weights, and that the layers are not frozen.
 #
 # </details>
 #
 # <details><summary>5. A run with 16 epochs is killed in the middle of epoch 10. What is lost, and what happens when you run the training cell again?</summary>
 #
-# Only the work of the unfinished epoch 10 is lost. The file `training_state.npz` holds the weights, the velocities and the history after epoch 9. The run continues with epoch 10, with the same order of images and the same augmentation, because these follow from the seed and the epoch. On the same machine it ends with the same weights as a run without interruption.
+# Only the work of the unfinished epoch 10 is lost. The file `training_state.npz` holds the weights, the velocities
+# and the history after epoch 9. The run continues with epoch 10, with the same order of images and the same
+# augmentation, because these follow from the seed and the epoch. On the same machine it ends with the same weights as
+# a run without interruption.
 #
 # </details>
 
@@ -1086,4 +1285,5 @@ print("saves time, but it takes a backbone that has learned useful features befo
 # - Overfitting means that the training loss falls on while the validation loss does not. Look at the terms one by one, and let the validation mAP choose the epoch.
 # - A killed run loses at most one epoch, because its state is saved after each. On the same machine it ends with the same weights, because everything random follows from the seed and the epoch.
 #
-# **Next:** [6 Inference](06_inference.ipynb) turns the raw output of this detector into detections, and measures how good they are.
+# **Next:** [6 Inference](06_inference.ipynb) turns the raw output of this detector into detections, and measures how
+# good they are.

@@ -781,7 +781,7 @@ def box_formulas(centre, size, anchor, colour=RED):
 
 
 def target_exploded(y, cell, classes):
-    """The objectness of a target as a map, with one cell opened into its numbers.
+    """The marks of a target as a map, with one cell opened into its numbers.
 
     Parameters
     ----------
@@ -805,13 +805,13 @@ def target_exploded(y, cell, classes):
         yticks=range(0, grid_size, 2),
         xlabel="column",
         ylabel="row",
-        title="Objectness: three cells say 1",
+        title="The mark: three cells hold a 1",
     )
     objects = int(y[..., 4].sum())
     if objects != 3:
-        left.set_title(f"Objectness: {objects} answers say 1")
+        left.set_title(f"The mark: {objects} answers hold a 1")
 
-    names = ("x", "y", "w", "h", "obj.")
+    names = ("x", "y", "w", "h", "mark")
     class_width = 7 / num_classes
     for anchor in range(num_anchors):
         answer = y[row, column, anchor]
@@ -877,17 +877,6 @@ def crop_around(image, boxes, margin=0.08):
     return image[y1:y2, x1:x2], moved / ([x2 - x1, y2 - y1] * 2)
 
 
-# --------------------------------------------------------------------------------------
-# Chapter 3
-
-OUTPUT_COLOURS = {
-    "location": BLUE,
-    "size": GREEN,
-    "objectness": RED,
-    "classes": "#c9ccd2",
-}
-
-
 def collisions(pairs, classes, title):
     """Pairs of objects that want the same cell and anchor, cut out of their images.
 
@@ -918,6 +907,17 @@ def collisions(pairs, classes, title):
         axis.set_title(f"anchor {anchor}: {kept} replaces {lost}", color=colour)
     plt.gcf().suptitle(title, fontsize=15)
     plt.show()
+
+
+# --------------------------------------------------------------------------------------
+# Chapter 3
+
+OUTPUT_COLOURS = {
+    "location": BLUE,
+    "size": GREEN,
+    "objectness": RED,
+    "classes": "#c9ccd2",
+}
 
 
 def halvings(image, times=5):
